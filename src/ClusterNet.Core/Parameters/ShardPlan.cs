@@ -1,0 +1,41 @@
+namespace ClusterNet.Core.Parameters;
+
+/// <summary>A run of the flat vector.</summary>
+/// <param name="Offset">its first element</param>
+/// <param name="Length">its number of elements</param>
+public readonly record struct ShardRange(int Offset, int Length)
+{
+    /// <summary>One past its last element.</summary>
+    public int End => Offset + Length;
+}
+
+/// <summary>
+/// Cuts the flat vector into contiguous shards of near-equal size. Cuts fall on multiples of <see cref="BlockLength"/>, the unit that norms are summed by,
+/// so that no sum depends on how many shards there are.
+/// </summary>
+public sealed class ShardPlan
+{
+    /// <summary>Elements of a block.</summary>
+    public const int BlockLength = 1024;
+
+    /// <param name="length">elements of the flat vector, at least 1</param>
+    /// <param name="shards">how many are wanted, at least 1; no shard is left empty, so a small model gets fewer</param>
+    public ShardPlan(int length, int shards)
+    {
+        ArgumentOutOfRangeException.ThrowIfLessThan(length, 1);
+        ArgumentOutOfRangeException.ThrowIfLessThan(shards, 1);
+        var blocks = (length - 1) / BlockLength + 1;
+        var count = Math.Min(shards, blocks);
+        var ranges = new ShardRange[count];
+        for (var i = 0; i < count; i++)
+        {
+            var start = (int)((long)blocks * i / count) * BlockLength;
+            var end = i == count - 1 ? length : (int)((long)blocks * (i + 1) / count) * BlockLength;
+            ranges[i] = new ShardRange(start, end - start);
+        }
+        Ranges = ranges;
+    }
+
+    /// <summary>The shards, by offset; together the whole vector.</summary>
+    public IReadOnlyList<ShardRange> Ranges { get; }
+}

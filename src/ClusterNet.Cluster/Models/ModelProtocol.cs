@@ -1,0 +1,86 @@
+using ClusterNet.Core.Faults;
+using ClusterNet.Core.Jobs;
+using ClusterNet.Core.Parameters;
+
+namespace ClusterNet.Cluster.Models;
+
+/// <summary>What the registry of models understands. A version's weights are in the store, part by part, before the registry names it.</summary>
+public static class ModelProtocol
+{
+    /// <summary>Every message that concerns one model.</summary>
+    public interface IModelMessage
+    {
+        /// <summary>The model's name.</summary>
+        string Model { get; }
+    }
+
+    /// <summary>What the registry is asked to do.</summary>
+    public static class Commands
+    {
+        /// <summary>The next number of a model, for a job. The same job gets the same number again. Answered by <see cref="Replies.Reserved"/>.</summary>
+        public sealed record Reserve(string Model, JobId Job) : IModelMessage;
+
+        /// <summary>Name a version whose weights are stored. Answered by <see cref="Replies.Registered"/>; once more for the same version is no fault.</summary>
+        public sealed record Register(StoredVersion Stored) : IModelMessage
+        {
+            /// <inheritdoc/>
+            public string Model => Stored.Version.Id.Model;
+        }
+
+        /// <summary>Forget a version, or all where <paramref name="Version"/> is null, and delete the weights. Answered by <see cref="Replies.Deleted"/> or <see cref="Replies.Unknown"/>.</summary>
+        public sealed record Delete(string Model, int? Version) : IModelMessage;
+    }
+
+    /// <summary>What the registry is asked.</summary>
+    public static class Queries
+    {
+        /// <summary>A version, or the newest where <paramref name="Version"/> is null. Answered by <see cref="Replies.Found"/> or <see cref="Replies.Unknown"/>.</summary>
+        public sealed record Find(string Model, int? Version) : IModelMessage;
+
+        /// <summary>All versions. Answered by <see cref="Replies.Models"/>.</summary>
+        public sealed record List;
+    }
+
+    /// <summary>What the registry answers.</summary>
+    public static class Replies
+    {
+        /// <summary>The number is taken.</summary>
+        public sealed record Reserved(ModelVersionId Version);
+
+        /// <summary>The version can be used.</summary>
+        public sealed record Registered(ModelVersionId Version);
+
+        /// <summary>What was asked for.</summary>
+        public sealed record Found(StoredVersion Stored);
+
+        /// <summary>There is no such model or version.</summary>
+        /// <param name="Fault">says which there are</param>
+        public sealed record Unknown(Fault Fault);
+
+        /// <summary>All versions, by name and number.</summary>
+        public sealed record Models(IReadOnlyList<ModelVersion> Versions);
+
+        /// <summary>These are gone.</summary>
+        public sealed record Deleted(IReadOnlyList<ModelVersionId> Versions);
+    }
+
+    /// <summary>What the registry journals.</summary>
+    public static class Events
+    {
+        /// <summary>A number was given to a job.</summary>
+        public sealed record VersionReserved(ModelVersionId Version, JobId Job);
+
+        /// <summary>A version can be used.</summary>
+        public sealed record VersionRegistered(StoredVersion Stored);
+
+        /// <summary>A version is gone; its number is not given again.</summary>
+        public sealed record VersionDeleted(ModelVersionId Version);
+    }
+
+    /// <summary>A version and what it takes to load it.</summary>
+    /// <param name="Version">what users see</param>
+    /// <param name="Loss">the loss it was trained with: it decides what an output means</param>
+    /// <param name="PreparationJson">the fitted preparation that travels with it</param>
+    /// <param name="Parts">the runs of the weight vector that the store holds one by one, in order, without gaps</param>
+    public sealed record StoredVersion(ModelVersion Version, LossSpec Loss, string PreparationJson, IReadOnlyList<ShardRange> Parts);
+}

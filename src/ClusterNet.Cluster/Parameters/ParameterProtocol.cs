@@ -1,0 +1,170 @@
+using Akka.Actor;
+using ClusterNet.Core.Jobs;
+using ClusterNet.Core.Parameters;
+
+namespace ClusterNet.Cluster.Parameters;
+
+/// <summary>
+/// What a parameter shard understands. A shard holds one run of a job's weights as <i>version</i> v: the weights after v steps. The life of a step: every worker pushes the tree
+/// nodes it computed, the shard adds them, updates its weights, and answers each pusher with the new version.
+/// </summary>
+public static class ParameterProtocol
+{
+    /// <summary>Every message that concerns one shard of one job: sharding and serialization bind to this.</summary>
+    public interface IShardMessage
+    {
+        /// <summary>The shard.</summary>
+        ShardId Shard { get; }
+    }
+
+    /// <summary>Which weights of a shard are meant.</summary>
+    public enum WeightsSelection
+    {
+        /// <summary>The latest version.</summary>
+        Current,
+
+        /// <summary>Those last marked as best; the latest where none were.</summary>
+        Best,
+    }
+
+    /// <summary>What others ask a shard to do.</summary>
+    public static class Commands
+    {
+        /// <summary>
+        /// From the coordinator, by sharding: enter a generation. The shard goes back to the checkpoint of step <paramref name="RestoreStep"/> (0: the initial weights), or keeps what it has where that is null,
+        /// and answers <see cref="Replies.Opened"/>.
+        /// </summary>
+        /// <param name="Shard">the shard</param>
+        /// <param name="Generation">the generation to enter</param>
+        /// <param name="Setup">what the shard is made of</param>
+        /// <param name="RestoreStep">a committed checkpoint, 0, or null</param>
+        /// <param name="WeightsSource">a worker, which answers <see cref="Queries.PullInitial"/></param>
+        public sealed record Open(ShardId Shard, Generation Generation, ShardSetup Setup, long? RestoreStep, IActorRef WeightsSource) : IShardMessage;
+
+        /// <summary>From a worker: the sum of the slice gradients below a tree node. Answered by <see cref="Replies.Pulled"/> with version <paramref name="Step"/> + 1, or <see cref="Replies.Refused"/>.</summary>
+        /// <param name="Shard">the shard</param>
+        /// <param name="Generation">the generation the worker is in</param>
+        /// <param name="Step">the version of the weights it was computed with</param>
+        /// <param name="Node">the node of the reduction tree that <paramref name="Gradient"/> is the sum of</param>
+        /// <param name="Gradient">as many values as the shard has parameters</param>
+        /// <param name="Statistics">added along</param>
+        public sealed record Push(ShardId Shard, Generation Generation, long Step, TreeNode Node, TensorPayload Gradient, StepStatistics Statistics) : IShardMessage;
+
+        /// <summary>From another shard of the job: its partial sums for a round of norms within a step. Repeated until the sender has all it needs itself.</summary>
+        /// <param name="Shard">who it is for</param>
+        /// <param name="From">the index of the shard it comes from</param>
+        /// <param name="Step">the step</param>
+        /// <param name="Round">0 and up within the step</param>
+        /// <param name="Partials">see <c>ShardUpdater.Partials</c></param>
+        public sealed record ShareNorms(ShardId Shard, int From, long Step, int Round, double[] Partials) : IShardMessage;
+
+        /// <summary>From the coordinator, once all shards have opened: where the others are, for norms.</summary>
+        public sealed record Meet(ShardId Shard, Generation Generation, IReadOnlyList<IActorRef> Shards) : IShardMessage;
+
+        /// <summary>From the coordinator, while no step runs: the weights of <paramref name="Step"/> are the best so far.</summary>
+        public sealed record MarkBest(ShardId Shard, Generation Generation, long Step) : IShardMessage;
+
+        /// <summary>From the coordinator, while no step runs: save the state now, beside what the schedule saves. Answered like a scheduled one.</summary>
+        public sealed record TakeCheckpoint(ShardId Shard, Generation Generation, long Step) : IShardMessage;
+
+        /// <summary>From the coordinator: these checkpoints are committed and kept; what is older than the first of them can go.</summary>
+        public sealed record KeepCheckpoints(ShardId Shard, Generation Generation, IReadOnlyList<long> Steps) : IShardMessage;
+
+        /// <summary>From the coordinator: write the selected weights to the store as part of a model version. Answered by <see cref="Replies.Published"/>.</summary>
+        public sealed record Publish(ShardId Shard, Generation Generation, ModelVersionId Version, WeightsSelection Selection) : IShardMessage;
+
+        /// <summary>From the coordinator: the job is over here; stop.</summary>
+        public sealed record Close(ShardId Shard, Generation Generation) : IShardMessage;
+    }
+
+    /// <summary>What others ask a shard, and a shard asks others.</summary>
+    public static class Queries
+    {
+        /// <summary>From a worker: the weights of a version, the latest or the one before. Answered by <see cref="Replies.Pulled"/> or <see cref="Replies.Refused"/>.</summary>
+        public sealed record Pull(ShardId Shard, Generation Generation, long Version) : IShardMessage;
+
+        /// <summary>From a worker, while no step runs: the selected weights. Answered by <see cref="Replies.Pulled"/>.</summary>
+        public sealed record PullSelected(ShardId Shard, Generation Generation, WeightsSelection Selection) : IShardMessage;
+
+        /// <summary>From a shard to a worker: the initial weights of its run. Answered by <see cref="Replies.Pulled"/> with version 0.</summary>
+        public sealed record PullInitial(ShardId Shard, Generation Generation, ShardRange Range) : IShardMessage;
+    }
+
+    /// <summary>What a shard answers.</summary>
+    public static class Replies
+    {
+        /// <summary>To the coordinator: in the generation, at this version. The sender is the shard itself.</summary>
+        public sealed record Opened(ShardId Shard, Generation Generation, long Version) : IShardMessage;
+
+        /// <summary>To the coordinator: the checkpoint it was to go back to is not there, or damaged.</summary>
+        public sealed record OpenFailed(ShardId Shard, Generation Generation, long RestoreStep, string Reason) : IShardMessage;
+
+        /// <summary>To a worker: weights.</summary>
+        /// <param name="Shard">whose</param>
+        /// <param name="Generation">of the shard</param>
+        /// <param name="Version">steps they have seen</param>
+        /// <param name="Weights">as many values as the shard has parameters</param>
+        public sealed record Pulled(ShardId Shard, Generation Generation, long Version, TensorPayload Weights) : IShardMessage;
+
+        /// <summary>To a worker: not done, and why.</summary>
+        public sealed record Refused(ShardId Shard, Generation Generation, long Step, RefusalReason Reason) : IShardMessage;
+
+        /// <summary>To the coordinator: its part of a checkpoint is in the store.</summary>
+        public sealed record CheckpointSaved(ShardId Shard, Generation Generation, long Step) : IShardMessage;
+
+        /// <summary>To the coordinator: its part of a checkpoint is not in the store.</summary>
+        public sealed record CheckpointFailed(ShardId Shard, Generation Generation, long Step, string Reason) : IShardMessage;
+
+        /// <summary>To the coordinator: its part of a model version is in the store.</summary>
+        /// <param name="Shard">whose</param>
+        /// <param name="Generation">of the shard</param>
+        /// <param name="Parts">the runs it wrote, in order</param>
+        public sealed record Published(ShardId Shard, Generation Generation, IReadOnlyList<ShardRange> Parts) : IShardMessage;
+
+        /// <summary>To the coordinator: its part of a model version could not be written.</summary>
+        public sealed record PublishFailed(ShardId Shard, Generation Generation, string Reason) : IShardMessage;
+
+        /// <summary>To the coordinator, from shard 0, a few times a second and at the end of a window: the mean training loss of the steps since the last report.</summary>
+        /// <param name="Shard">shard 0</param>
+        /// <param name="Generation">of the shard</param>
+        /// <param name="FirstStep">the step, from 0, of the first loss</param>
+        /// <param name="Statistics">of each step, in order</param>
+        public sealed record StepsDone(ShardId Shard, Generation Generation, long FirstStep, IReadOnlyList<StepStatistics> Statistics) : IShardMessage;
+    }
+
+    /// <summary>Why a shard refuses.</summary>
+    public enum RefusalReason
+    {
+        /// <summary>The message is of an older generation.</summary>
+        StaleGeneration,
+
+        /// <summary>The step or version is over.</summary>
+        StaleStep,
+
+        /// <summary>The step or version is still to come, or the shard is not open.</summary>
+        NotYet,
+
+        /// <summary>The tensor has another length than the shard, or the node is not in the tree.</summary>
+        Malformed,
+    }
+
+    /// <summary>What a shard journals.</summary>
+    public static class Events
+    {
+        /// <summary>
+        /// A checkpoint is about to be saved as the snapshot of this event's sequence number. The only thing a shard journals: without it, every snapshot would be saved at the same number, over the last one.
+        /// </summary>
+        public sealed record CheckpointTaken(ShardId Shard, long Step, Generation Generation);
+    }
+
+    /// <summary>What a shard is made of; the same in every generation.</summary>
+    /// <param name="Training">optimizer, schedule, slices, checkpoints</param>
+    /// <param name="TotalSteps">of the job, for the schedule</param>
+    /// <param name="Layout">of the whole model</param>
+    /// <param name="Shards">how many shards there are</param>
+    public sealed record ShardSetup(TrainingSpec Training, long TotalSteps, ParameterLayout Layout, int Shards)
+    {
+        /// <summary>The cut.</summary>
+        public ShardPlan Plan { get; } = new(Layout.Length, Shards);
+    }
+}

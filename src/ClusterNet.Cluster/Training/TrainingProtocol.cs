@@ -1,0 +1,102 @@
+using ClusterNet.Cluster.Workers;
+using ClusterNet.Core.Faults;
+using ClusterNet.Core.Jobs;
+
+namespace ClusterNet.Cluster.Training;
+
+/// <summary>What a job's coordinator, and the directory of jobs, understand.</summary>
+public static class TrainingProtocol
+{
+    /// <summary>Every message that concerns one job: sharding and serialization bind to this.</summary>
+    public interface IJobMessage
+    {
+        /// <summary>The job.</summary>
+        JobId Job { get; }
+    }
+
+    /// <summary>What a coordinator is asked to do.</summary>
+    public static class Commands
+    {
+        /// <summary>Start a new job. Answered by <see cref="Replies.Accepted"/> once it is journalled.</summary>
+        public sealed record Submit(JobId Job, JobSpec Spec, WorkerProtocol.JobPlan Plan) : IJobMessage;
+
+        /// <summary>Go on from the last committed checkpoint. Answered by <see cref="Replies.Accepted"/> or <see cref="Replies.Refused"/>.</summary>
+        public sealed record Resume(JobId Job) : IJobMessage;
+
+        /// <summary>Checkpoint and stop. Answered by <see cref="Replies.Accepted"/> once the checkpoint is committed.</summary>
+        public sealed record Interrupt(JobId Job) : IJobMessage;
+
+        /// <summary>End without a model. Answered by <see cref="Replies.Accepted"/>.</summary>
+        public sealed record Cancel(JobId Job) : IJobMessage;
+
+        /// <summary>To the directory: a free id for a job of this name. Answered by <see cref="Replies.Allocated"/>.</summary>
+        public sealed record Allocate(string Name);
+    }
+
+    /// <summary>What a coordinator or the directory is asked.</summary>
+    public static class Queries
+    {
+        /// <summary>Answered by <see cref="JobDetails"/> or <see cref="Replies.Refused"/>.</summary>
+        public sealed record GetDetails(JobId Job) : IJobMessage;
+
+        /// <summary>Answered by <see cref="JobProgress"/> or <see cref="Replies.Refused"/>.</summary>
+        public sealed record GetProgress(JobId Job) : IJobMessage;
+
+        /// <summary>To the directory: answered by <see cref="Replies.Jobs"/>.</summary>
+        public sealed record ListJobs;
+    }
+
+    /// <summary>What they answer.</summary>
+    public static class Replies
+    {
+        /// <summary>Done.</summary>
+        public sealed record Accepted(JobId Job) : IJobMessage;
+
+        /// <summary>Not done; the job is as it was.</summary>
+        public sealed record Refused(JobId Job, IReadOnlyList<Fault> Faults) : IJobMessage;
+
+        /// <summary>An id that no other job has or had.</summary>
+        public sealed record Allocated(JobId Job) : IJobMessage;
+
+        /// <summary>All jobs, the newest last.</summary>
+        public sealed record Jobs(IReadOnlyList<JobId> Ids);
+    }
+
+    /// <summary>What a coordinator or the directory journals.</summary>
+    public static class Events
+    {
+        /// <summary>What a job is.</summary>
+        public sealed record JobSubmitted(JobId Job, JobSpec Spec, WorkerProtocol.JobPlan Plan, DateTimeOffset At);
+
+        /// <summary>Another plan of who computes what.</summary>
+        /// <param name="Generation">its number</param>
+        /// <param name="RestoreStep">the checkpoint that all go back to; null where none had to</param>
+        /// <param name="Reason">why, for people</param>
+        /// <param name="At">when</param>
+        public sealed record GenerationOpened(Generation Generation, long? RestoreStep, string Reason, DateTimeOffset At);
+
+        /// <summary>All shards have saved the state of a step. It carries the history up to that step, so that going back to it goes back in history too.</summary>
+        /// <param name="Step">the version saved</param>
+        /// <param name="Epochs">evaluated since the last commit and before <paramref name="Step"/></param>
+        /// <param name="Losses">of steps since the last commit</param>
+        /// <param name="Training">time spent computing steps so far</param>
+        /// <param name="Kept">the checkpoints that are kept, this one last</param>
+        public sealed record CheckpointCommitted(
+            long Step, IReadOnlyList<EpochRecord> Epochs, IReadOnlyList<LossPoint> Losses, TimeSpan Training, IReadOnlyList<long> Kept);
+
+        /// <summary>The number that the job's model version will have.</summary>
+        public sealed record VersionReserved(ModelVersionId Version);
+
+        /// <summary>Stopped, ready to be resumed.</summary>
+        public sealed record JobInterrupted(DateTimeOffset At);
+
+        /// <summary>Over: the version is registered. Carries the history since the last commit.</summary>
+        public sealed record JobCompleted(JobResult Result, IReadOnlyList<EpochRecord> Epochs, IReadOnlyList<LossPoint> Losses, DateTimeOffset At);
+
+        /// <summary>Over without a model.</summary>
+        public sealed record JobEnded(JobStatus Status, string? Failure, DateTimeOffset At);
+
+        /// <summary>Of the directory: an id was given out.</summary>
+        public sealed record JobAllocated(JobId Job, DateTimeOffset At);
+    }
+}

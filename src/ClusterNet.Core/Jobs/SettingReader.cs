@@ -144,6 +144,14 @@ public sealed class SettingReader
             _known.Add(name);
     }
 
+    /// <summary>Every setting but those named, as given: for whoever knows their meaning. All count as asked for.</summary>
+    public IReadOnlyDictionary<string, SettingValue> Others(params IReadOnlyList<string> names)
+    {
+        var others = _entries.Where(entry => !names.Contains(entry.Key, StringComparer.Ordinal)).ToDictionary(StringComparer.Ordinal);
+        _known.UnionWith(others.Keys);
+        return others;
+    }
+
     /// <summary>Reports every setting that was given and never asked for.</summary>
     public void Finish()
     {

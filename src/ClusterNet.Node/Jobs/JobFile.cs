@@ -1,0 +1,107 @@
+using System.Text;
+using System.Text.RegularExpressions;
+using ClusterNet.Core.Faults;
+using ClusterNet.Core.Jobs;
+
+namespace ClusterNet.Node.Jobs;
+
+/// <summary>A job file, read together with what the command line changes in it.</summary>
+internal sealed partial class JobFile
+{
+    /// <summary>The most bytes of a job file.</summary>
+    public const int MaxBytes = 1 << 20;
+
+    private readonly SettingsDocument _document;
+
+    private JobFile(JobSpec spec, SettingsDocument document)
+    {
+        Spec = spec;
+        _document = document;
+    }
+
+    /// <summary>The job.</summary>
+    public JobSpec Spec { get; }
+
+    /// <summary>Reads a job.</summary>
+    /// <param name="path">the file, shown in faults as it is given here</param>
+    /// <param name="overrides"><c>path=value</c>, each; an empty value takes the setting back. Later ones win.</param>
+    /// <param name="name">replaces the job's name where not null</param>
+    /// <exception cref="InputException">the file can't be read or is not a job's; all faults, each with its line</exception>
+    public static JobFile Load(string path, IReadOnlyList<string> overrides, string? name = null)
+    {
+        var document = YamlSettings.Read(ReadText(path), path);
+        var faults = new List<Fault>();
+        foreach (var text in overrides)
+            Override(document, text, faults);
+        if (name is not null)
+            document.Set(["name"], new SettingValue.Scalar(name), "--name");
+        var directory = Path.GetDirectoryName(Path.GetFullPath(path))!;
+        var spec = JobReader.Read(document.Root, directory, Path.GetFileNameWithoutExtension(path), faults);
+        return faults.Count == 0 ? new JobFile(spec, document) : throw new InputException([.. faults.Select(document.Locate).Distinct()]);
+    }
+
+    /// <summary>The same faults, those about settings of this file with their lines.</summary>
+    public InputException Locate(InputException error) => new([.. error.Faults.Select(_document.Locate)]);
+
+    private static void Override(SettingsDocument document, string text, List<Fault> faults)
+    {
+        var place = $"--set {text}";
+        var equals = text.IndexOf('=', StringComparison.Ordinal);
+        var path = equals <= 0 ? [] : PathPart().Matches(text[..equals]).Select(match => match.Value.TrimStart('.')).ToArray();
+        if (path.Length == 0 || SettingsDocument.Join(path) != text[..equals] || path[0].StartsWith('['))
+        {
+            faults.Add(new Fault(place, "not of the form path=value, such as training.epochs=5, model.hidden=[32,16] or data.preparation[0].scale=255"));
+            return;
+        }
+        try
+        {
+            var given = text[(equals + 1)..].Trim();
+            var value = given.Length == 0 ? null : YamlSettings.ReadValue(given, place);
+            // a path on the command line is meant from where the user stands, not from the job file's folder
+            if (SettingsDocument.Join(path) == "data.source" && value is SettingValue.Scalar { Text: var source } && !source.StartsWith("builtin:", StringComparison.Ordinal))
+                value = new SettingValue.Scalar(Path.GetFullPath(source));
+            if (document.Set(path, value, $"--set") is { } obstacle)
+                faults.Add(new Fault(place, obstacle));
+        }
+        catch (InputException error)
+        {
+            faults.AddRange(error.Faults);
+        }
+    }
+
+    private static string ReadText(string path)
+    {
+        if (path.Length == 0)
+            throw new InputException("FILE", "empty: give the path of a job file");
+        if (Directory.Exists(path))
+            throw new InputException(path, "is a folder; give the path of a job file");
+        if (!File.Exists(path))
+        {
+            var folder = Path.GetDirectoryName(Path.GetFullPath(path))!;
+            var message = Directory.Exists(folder) ? "there is no such file" : $"there is no such file, nor the folder '{folder}'";
+            var siblings = Directory.Exists(folder) ? Directory.EnumerateFiles(folder, "*.y*ml").Select(file => Path.GetFileName(file)).Order().Take(1000).ToArray() : [];
+            throw new InputException([new Fault(path, message) { Found = Path.GetFileName(path), Candidates = siblings }]);
+        }
+        try
+        {
+            using var stream = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.ReadWrite);
+            var bytes = new byte[MaxBytes + 1];
+            var length = stream.ReadAtLeast(bytes, bytes.Length, throwOnEndOfStream: false);
+            if (length > MaxBytes)
+                throw new InputException(path, "is larger than 1 MB; a job file is a page of text");
+            var text = new UTF8Encoding(false, throwOnInvalidBytes: true).GetString(bytes, 0, length);
+            return text.StartsWith('\uFEFF') ? text[1..] : text;
+        }
+        catch (DecoderFallbackException)
+        {
+            throw new InputException(path, "is not text in UTF-8; a job file is YAML");
+        }
+        catch (Exception error) when (error is IOException or UnauthorizedAccessException)
+        {
+            throw new InputException(path, $"can't be read: {error.Message}");
+        }
+    }
+
+    [GeneratedRegex(@"\G(?:^|\.)[^.\[\]=\s]+|\G\[[0-9]{1,6}\]")]
+    private static partial Regex PathPart();
+}

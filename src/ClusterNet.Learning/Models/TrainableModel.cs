@@ -1,0 +1,127 @@
+using System.Runtime.InteropServices;
+using ClusterNet.Core.Data;
+using ClusterNet.Core.Parameters;
+using ClusterNet.Learning.Native;
+using static TorchSharp.torch;
+
+namespace ClusterNet.Learning.Models;
+
+/// <summary>
+/// A module whose parameters are views into one flat float32 array, <see cref="Weights"/>: who copies new weights into the array has updated the module. Used by one thread at a time;
+/// <see cref="ModelCatalog.Build"/> makes it.
+/// </summary>
+public sealed class TrainableModel : IDisposable
+{
+    private readonly Tensor _flat;
+    private bool? _training;
+
+    internal TrainableModel(nn.Module<Tensor, Tensor> module, ModelSummary summary, DataSignature signature, int outputs, TrainingRandom random, int threads)
+    {
+        Module = module;
+        Summary = summary;
+        Signature = signature;
+        Outputs = outputs;
+        Random = random;
+        Threads = threads;
+        // a parameter that two modules share is one parameter
+        var parameters = module.named_parameters().DistinctBy(named => named.parameter.Handle).ToArray();
+        Layout = new ParameterLayout(parameters.Select(named => (named.name, (IReadOnlyList<int>)[.. named.parameter.shape.Select(axis => checked((int)axis))])));
+        Weights = GC.AllocateUninitializedArray<float>(Layout.Length, pinned: true);
+        _flat = frombuffer(Weights, float32).DetachFromDisposeScope();
+        Parameters = new Parameter[parameters.Length];
+        foreach (var buffer in module.buffers())
+            buffer.DetachFromDisposeScope();
+        using var scope = NewDisposeScope();
+        using var noGradient = no_grad();
+        for (var i = 0; i < parameters.Length; i++)
+        {
+            var (entry, parameter) = (Layout.Entries[i], parameters[i].parameter);
+            parameter.DetachFromDisposeScope();
+            var view = _flat.narrow(0, entry.Offset, entry.Length).view(parameter.shape);
+            view.copy_(parameter);
+            parameter.set_(view);
+            Parameters[i] = new Parameter(parameter, entry.Offset, entry.Length);
+        }
+    }
+
+    /// <summary>How the parameters lie in <see cref="Weights"/> and in gradients.</summary>
+    public ParameterLayout Layout { get; }
+
+    /// <summary>The weights that the module computes with, pinned; copy new ones in between two computations. The initial ones after <see cref="ModelCatalog.Build"/>.</summary>
+    public float[] Weights { get; }
+
+    /// <summary>Layers, shapes and parameters.</summary>
+    public ModelSummary Summary { get; }
+
+    /// <summary>The data it is made for.</summary>
+    public DataSignature Signature { get; }
+
+    /// <summary>Values that it gives for each sample.</summary>
+    public int Outputs { get; }
+
+    /// <summary>torch threads it computes with, whatever thread calls.</summary>
+    public int Threads { get; }
+
+    /// <summary>The module itself: float32 [batch, input shape] to float32 [batch, <see cref="Outputs"/>].</summary>
+    public nn.Module<Tensor, Tensor> Module { get; }
+
+    internal TrainingRandom Random { get; }
+
+    internal Parameter[] Parameters { get; }
+
+    /// <summary>Frees the native side. <see cref="Weights"/> stays valid.</summary>
+    public void Dispose()
+    {
+        Module.Dispose();
+        _flat.Dispose();
+        Random.Dispose();
+    }
+
+    /// <summary>Prepares this thread and the module for a computation.</summary>
+    internal void Enter(bool training)
+    {
+        TorchThreads.Use(Threads);
+        if (_training == training)
+            return;
+        Module.train(training);
+        _training = training;
+    }
+
+    /// <summary>One parameter and its place in the flat vector.</summary>
+    internal readonly record struct Parameter(TorchSharp.Modules.Parameter Value, int Offset, int Length)
+    {
+        /// <summary>Lets the gradient go, so that the next backward's takes its place instead of being added to it.</summary>
+        public void ForgetGradient() => Value.grad = null;
+
+        /// <summary>Copies the gradient to its place in the flat vector; zeros where there is none.</summary>
+        public void TakeGradient(float[] flat)
+        {
+            var place = flat.AsSpan(Offset, Length);
+            using var gradient = Value.grad;
+            if (gradient is null)
+            {
+                place.Clear();
+                return;
+            }
+            using var dense = gradient.contiguous();
+            Values(dense).CopyTo(place);
+        }
+
+        /// <summary>Adds the gradient, as the right addend, to its place in the flat vector.</summary>
+        public void AddGradient(float[] flat)
+        {
+            var place = flat.AsSpan(Offset, Length);
+            using var gradient = Value.grad;
+            if (gradient is null)
+            {
+                // not the same as nothing: -0 + 0 is 0
+                System.Numerics.Tensors.TensorPrimitives.Add(place, 0f, place);
+                return;
+            }
+            using var dense = gradient.contiguous();
+            System.Numerics.Tensors.TensorPrimitives.Add(place, Values(dense), place);
+        }
+
+        private static ReadOnlySpan<float> Values(Tensor dense) => MemoryMarshal.Cast<byte, float>(dense.bytes);
+    }
+}

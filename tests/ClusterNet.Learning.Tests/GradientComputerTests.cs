@@ -1,0 +1,157 @@
+using ClusterNet.Core.Jobs;
+using ClusterNet.Core.Parameters;
+using ClusterNet.Core.Plans;
+using static TorchSharp.torch;
+
+namespace ClusterNet.Learning.Tests;
+
+/// <summary>A slice's gradient is what torch says it is, and the same bits wherever, whenever and into whatever array it is computed.</summary>
+public sealed class GradientComputerTests
+{
+    public static TheoryData<string> Kinds { get; } = new("mlp");
+
+    [Theory]
+    [MemberData(nameof(Kinds))]
+    public void The_gradient_is_that_of_torch_on_the_whole_batch(string kind)
+    {
+        var (spec, signature) = Fixtures.Kind(kind);
+        var samples = Fixtures.Samples(signature, 24);
+        spec = spec with { Settings = spec.Settings.Where(setting => setting.Key != "dropout").ToDictionary() };
+        using var model = Fixtures.Catalog.Build(spec, Fixtures.CrossEntropy, signature, seed: 3, threads: 1);
+        using var computer = Fixtures.Computer(model, Fixtures.CrossEntropy, samples);
+        var gradient = new float[model.Layout.Length];
+        var statistics = computer.Compute(0, 0, Enumerable.Range(0, 24).ToArray(), gradient);
+
+        var parameters = model.Module.parameters().ToArray();
+        foreach (var parameter in parameters)
+            parameter.grad = null;
+        using var x = tensor(samples.Features.ToArray()).reshape([24, .. signature.Shape.Select(axis => (long)axis)]);
+        using var y = tensor(samples.Labels.ToArray().Select(label => (long)label).ToArray());
+        using var loss = nn.functional.cross_entropy(model.Module.call(x), y);
+        loss.backward();
+        var expected = parameters.SelectMany(parameter => parameter.grad!.contiguous().data<float>().ToArray()).ToArray();
+
+        Assert.Equal(24, statistics.Weight);
+        Assert.Equal(loss.item<float>(), statistics.MeanLoss, 1e-5);
+        for (var i = 0; i < expected.Length; i++)
+            Assert.Equal(expected[i], gradient[i] / 24, 1e-6f);
+    }
+
+    [Theory]
+    [MemberData(nameof(Kinds))]
+    public void A_node_has_the_bits_of_the_tree_over_its_slices(string kind)
+    {
+        var (spec, signature) = Fixtures.Kind(kind);
+        // 13 samples in batches of 11 over 8 slices: the second batch has empty slices
+        var samples = Fixtures.Samples(signature, 13);
+        var plan = new BatchPlan(13, 11, 8, seed: 5);
+        using var model = Fixtures.Catalog.Build(spec, Fixtures.CrossEntropy, signature, seed: 5, threads: 1);
+        using var computer = Fixtures.Computer(model, Fixtures.CrossEntropy, samples);
+        var pool = new TensorBufferPool(model.Layout.Length);
+        for (var step = 0; step < 2; step++)
+        {
+            var tree = new ReductionTree(8, pool);
+            for (var slice = 7; slice >= 0; slice--)
+            {
+                var buffer = pool.Rent();
+                var statistics = computer.Compute(step, slice, plan.Slice(step, slice), buffer.Array);
+                tree.Offer(new TreeNode(0, slice), new ReductionTree.Part(buffer, 0, pool.Length, statistics));
+            }
+            var root = computer.ComputeNode(step, TreeNode.Root(8), plan, pool);
+            Assert.Equal(tree.Root.Statistics, root.Statistics);
+            AssertSameBits(tree.Root.Span, root.Span);
+
+            var halves = new ReductionTree(8, pool);
+            foreach (var node in new[] { new TreeNode(1, 3), new TreeNode(2, 0), new TreeNode(1, 2) })
+                halves.Offer(node, computer.ComputeNode(step, node, plan, pool));
+            AssertSameBits(root.Span, halves.Root.Span);
+            root.Release();
+            tree.Clear();
+            halves.Clear();
+        }
+    }
+
+    [Theory]
+    [MemberData(nameof(Kinds))]
+    public async Task Bits_depend_on_neither_thread_nor_array_nor_what_came_before(string kind)
+    {
+        var (spec, signature) = Fixtures.Kind(kind);
+        var samples = Fixtures.Samples(signature, 32);
+        int[] positions = [3, 1, 4, 15, 9, 2, 6, 5];
+
+        float[] Run(int detours)
+        {
+            using var model = Fixtures.Catalog.Build(spec, Fixtures.CrossEntropy, signature, seed: 7, threads: 1);
+            using var computer = Fixtures.Computer(model, Fixtures.CrossEntropy, samples);
+            var arrays = new[] { new float[model.Layout.Length], new float[model.Layout.Length + 0] };
+            for (var i = 0; i < detours; i++)
+                computer.Compute(i, i % 4, Enumerable.Range(i, 1 + i % 3).ToArray(), arrays[i % 2]);
+            computer.Compute(11, 2, positions, arrays[detours % 2]);
+            return arrays[detours % 2];
+        }
+
+        var expected = Run(0);
+        Assert.Contains(expected, value => value != 0);
+        var runs = await Task.WhenAll(Enumerable.Range(0, 6).Select(i => Task.Factory.StartNew(
+            () => Run(i), CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default)));
+        foreach (var run in runs)
+            AssertSameBits(expected, run);
+    }
+
+    [Fact]
+    public void Dropout_follows_step_and_slice()
+    {
+        var signature = Fixtures.Classification(3, 20);
+        var samples = Fixtures.Samples(signature, 8);
+        using var model = Fixtures.Catalog.Build(Fixtures.Model("mlp", "hidden: 64; dropout: 0.5"), Fixtures.CrossEntropy, signature, seed: 7, threads: 1);
+        using var computer = Fixtures.Computer(model, Fixtures.CrossEntropy, samples);
+        float[] Gradient(long step, int slice)
+        {
+            var gradient = new float[model.Layout.Length];
+            computer.Compute(step, slice, [0, 1, 2, 3], gradient);
+            return gradient;
+        }
+
+        AssertSameBits(Gradient(4, 1), Gradient(4, 1));
+        Assert.NotEqual(Gradient(4, 1), Gradient(4, 2));
+        Assert.NotEqual(Gradient(4, 1), Gradient(5, 1));
+    }
+
+    [Fact]
+    public void An_empty_slice_gives_zeros()
+    {
+        var signature = Fixtures.Regression(5);
+        var samples = Fixtures.Samples(signature, 8);
+        using var model = Fixtures.Catalog.Build(Fixtures.Model("mlp"), new LossSpec(), signature, seed: 7, threads: 1);
+        using var computer = Fixtures.Computer(model, new LossSpec(), samples);
+        var gradient = Enumerable.Repeat(float.NaN, model.Layout.Length).ToArray();
+        Assert.Equal(default, computer.Compute(0, 0, [], gradient));
+        Assert.All(gradient, value => Assert.Equal(0f, value));
+    }
+
+    [Fact]
+    public void A_loss_that_is_not_finite_comes_back_as_it_is()
+    {
+        var signature = Fixtures.Regression(5);
+        var samples = Fixtures.Samples(signature, 8);
+        using var model = Fixtures.Catalog.Build(Fixtures.Model("mlp"), new LossSpec(), signature, seed: 7, threads: 1);
+        using var computer = Fixtures.Computer(model, new LossSpec(), samples);
+        model.Weights.AsSpan().Fill(float.PositiveInfinity);
+        Assert.False(double.IsFinite(computer.Compute(0, 0, [1, 2], new float[model.Layout.Length]).Loss));
+    }
+
+    [Fact]
+    public void New_weights_copied_in_are_what_the_module_computes_with()
+    {
+        var signature = Fixtures.Classification(2, 4);
+        using var model = Fixtures.Catalog.Build(Fixtures.Model("mlp", "hidden: 3"), Fixtures.CrossEntropy, signature, seed: 1, threads: 1);
+        using var other = Fixtures.Catalog.Build(Fixtures.Model("mlp", "hidden: 3"), Fixtures.CrossEntropy, signature, seed: 2, threads: 1);
+        using var x = ones(1, 4);
+        Assert.NotEqual(other.Module.call(x).data<float>().ToArray(), model.Module.call(x).data<float>().ToArray());
+        other.Weights.CopyTo(model.Weights, 0);
+        Assert.Equal(other.Module.call(x).data<float>().ToArray(), model.Module.call(x).data<float>().ToArray());
+    }
+
+    internal static void AssertSameBits(ReadOnlySpan<float> expected, ReadOnlySpan<float> actual) =>
+        Assert.True(System.Runtime.InteropServices.MemoryMarshal.AsBytes(expected).SequenceEqual(System.Runtime.InteropServices.MemoryMarshal.AsBytes(actual)), "the bits differ");
+}

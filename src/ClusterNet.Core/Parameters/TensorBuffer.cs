@@ -23,21 +23,33 @@ public sealed class TensorBuffer
 
     /// <summary>Adds a holder.</summary>
     /// <returns>this buffer</returns>
+    /// <exception cref="InvalidOperationException">nobody holds it any more; nothing changes</exception>
     public TensorBuffer Share()
     {
-        if (Interlocked.Increment(ref _holders) <= 1)
-            throw new InvalidOperationException("the buffer was released before");
+        Count(+1);
         return this;
     }
 
     /// <summary>Takes a holder away; the last one gives the array back.</summary>
+    /// <exception cref="InvalidOperationException">nobody holds it any more; nothing changes</exception>
     public void Release()
     {
-        var left = Interlocked.Decrement(ref _holders);
-        if (left == 0)
+        if (Count(-1) == 0)
             _pool.Return(Array);
-        else if (left < 0)
-            throw new InvalidOperationException("the buffer was released more often than shared");
+    }
+
+    // A mistaken call must not move the count: a later, equally mistaken one would then give the array back a second time, and two renters would share it.
+    private int Count(int change)
+    {
+        var holders = Volatile.Read(ref _holders);
+        while (holders > 0)
+        {
+            var seen = Interlocked.CompareExchange(ref _holders, holders + change, holders);
+            if (seen == holders)
+                return holders + change;
+            holders = seen;
+        }
+        throw new InvalidOperationException("the buffer was released by all its holders before");
     }
 }
 

@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Numerics;
 
 namespace ClusterNet.Core.Parameters;
@@ -46,4 +47,7 @@ public readonly record struct TreeNode(int Level, int Index)
             count -= 1 << level;
         }
     }
+
+    /// <summary>Level and index. Not the generated one, which would print <see cref="Parent"/> and its parent and so on without end.</summary>
+    public override string ToString() => string.Create(CultureInfo.InvariantCulture, $"node {Level}/{Index}");
 }

@@ -1,0 +1,42 @@
+using System.Numerics;
+using ClusterNet.Core.Jobs;
+
+namespace ClusterNet.Core.Optimizers;
+
+/// <summary>
+/// You et al. 2020, algorithm 2, up to the update u = m' / (sqrt(v') + epsilon) + decay w, with bias-corrected moments m' and v'. The weights follow when the norms of w and u are
+/// known: w - lr ||w|| / ||u|| u for each tensor. Slots: first and second moment.
+/// </summary>
+internal readonly struct LambRule : IUpdateRule
+{
+    private readonly float _beta1;
+    private readonly float _beta2;
+    private readonly float _inflow1;
+    private readonly float _inflow2;
+    private readonly float _correction1;
+    private readonly float _rootScale;
+    private readonly float _epsilon;
+    private readonly float _decay;
+
+    public LambRule(OptimizerSpec spec, StepConstants constants, double decay)
+    {
+        (_beta1, _beta2) = ((float)spec.Beta1, (float)spec.Beta2);
+        (_inflow1, _inflow2) = ((float)(1 - spec.Beta1), (float)(1 - spec.Beta2));
+        _correction1 = (float)(1 / (1 - PortableMath.Power(spec.Beta1, constants.Step + 1)));
+        _rootScale = (float)(1 / Math.Sqrt(1 - PortableMath.Power(spec.Beta2, constants.Step + 1)));
+        _epsilon = (float)constants.Epsilon;
+        _decay = (float)decay;
+    }
+
+    /// <inheritdoc/>
+    public static int SlotCount => 2;
+
+    /// <inheritdoc/>
+    public Vector<float> Next(Vector<float> g, Vector<float> w, ref Vector<float> slot0, ref Vector<float> slot1, ref Vector<float> slot2)
+    {
+        slot0 = _beta1 * slot0 + _inflow1 * g;
+        slot1 = _beta2 * slot1 + _inflow2 * (g * g);
+        var denominator = _rootScale * Vector.SquareRoot(slot1) + new Vector<float>(_epsilon);
+        return _correction1 * slot0 / denominator + _decay * w;
+    }
+}

@@ -4,7 +4,10 @@ using ClusterNet.Core.Parameters;
 
 namespace ClusterNet.Cluster.Models;
 
-/// <summary>What the registry of models understands. A version's weights are in the store, part by part, before the registry names it.</summary>
+/// <summary>
+/// What the registry of models understands. A version's weights are in the store, part by part, before the registry names it. A command that the store did not take is answered by
+/// <c>Status.Failure</c> with a <see cref="ClusterException"/>, and may be repeated: none does anything twice.
+/// </summary>
 public static class ModelProtocol
 {
     /// <summary>Every message that concerns one model.</summary>
@@ -53,14 +56,14 @@ public static class ModelProtocol
         /// <summary>What was asked for.</summary>
         public sealed record Found(StoredVersion Stored);
 
-        /// <summary>There is no such model or version.</summary>
+        /// <summary>There is no such model or version; to <see cref="Commands.Register"/>, the number was not reserved for that job.</summary>
         /// <param name="Fault">says which there are</param>
         public sealed record Unknown(Fault Fault);
 
         /// <summary>All versions, by name and number.</summary>
         public sealed record Models(IReadOnlyList<ModelVersion> Versions);
 
-        /// <summary>These are gone.</summary>
+        /// <summary>These are gone, and so are their weights, unless the store refused: then they are deleted when the registry starts again.</summary>
         public sealed record Deleted(IReadOnlyList<ModelVersionId> Versions);
     }
 
@@ -73,8 +76,11 @@ public static class ModelProtocol
         /// <summary>A version can be used.</summary>
         public sealed record VersionRegistered(StoredVersion Stored);
 
-        /// <summary>A version is gone; its number is not given again.</summary>
+        /// <summary>A version is gone; its number is not given again. Its weights are still to be deleted.</summary>
         public sealed record VersionDeleted(ModelVersionId Version);
+
+        /// <summary>The weights of a deleted version are gone too.</summary>
+        public sealed record WeightsDeleted(ModelVersionId Version);
     }
 
     /// <summary>A version and what it takes to load it.</summary>

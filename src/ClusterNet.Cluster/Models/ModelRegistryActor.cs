@@ -1,0 +1,139 @@
+using Akka.Actor;
+using Akka.Event;
+using Akka.Persistence;
+using ClusterNet.Core.Jobs;
+using ClusterNet.Core.Parameters;
+using static ClusterNet.Cluster.Models.ModelProtocol;
+
+namespace ClusterNet.Cluster.Models;
+
+/// <summary>
+/// The one registry of a cluster. It answers a command once its events are journalled. When the journal fails, the actor says so to whoever asked and stops, as it can't know
+/// what was written; whoever supervises it starts it anew, and it reads what was. No snapshots: a version is two small events, and a store of a thousand recovers in a moment.
+/// </summary>
+internal sealed class ModelRegistryActor : ReceivePersistentActor
+{
+    private readonly ModelRegistryState _state = new();
+    private readonly ILoggingAdapter _log = Context.GetLogger();
+    private readonly Dictionary<ModelVersionId, HashSet<ShardRange>> _deleting = [];
+    private readonly List<(IActorRef Asker, Replies.Deleted Reply)> _waiting = [];
+
+    public ModelRegistryActor()
+    {
+        Recover<object>(@event => _state.Apply(@event), @event => @event is not (SnapshotOffer or RecoveryCompleted));
+        Recover<RecoveryCompleted>(_ => DeleteWeights(_state.WeightsToDelete));
+
+        Command<Commands.Reserve>(reserve => Do(_state.Decide(reserve), Sender.Tell));
+        Command<Commands.Register>(register => Do(_state.Decide(register), Sender.Tell));
+        Command<Commands.Delete>(Delete);
+        Command<Queries.Find>(find => Sender.Tell(_state.Answer(find)));
+        Command<Queries.List>(_ => Sender.Tell(_state.List()));
+        Command<WeightsProtocol.Deleted>(PartDeleted);
+        Command<WeightsProtocol.DeleteFailed>(PartNotDeleted);
+    }
+
+    /// <inheritdoc/>
+    public override string PersistenceId => "models";
+
+    public static Props PropsFor() => Props.Create(() => new ModelRegistryActor());
+
+    /// <inheritdoc/>
+    protected override void OnPersistFailure(Exception cause, object @event, long sequenceNr)
+    {
+        RefuseSender(cause, @event);
+        base.OnPersistFailure(cause, @event, sequenceNr);
+    }
+
+    /// <inheritdoc/>
+    protected override void OnPersistRejected(Exception cause, object @event, long sequenceNr)
+    {
+        RefuseSender(cause, @event);
+        base.OnPersistRejected(cause, @event, sequenceNr);
+        // of a deletion of several versions, some events may be in and others not
+        Context.Stop(Self);
+    }
+
+    /// <inheritdoc/>
+    protected override void PostStop()
+    {
+        // what was promised is journalled; the weights are deleted at the next start
+        foreach (var (asker, reply) in _waiting)
+            asker.Tell(reply);
+        base.PostStop();
+    }
+
+    private void RefuseSender(Exception cause, object @event) =>
+        Sender.Tell(new Status.Failure(new ClusterException($"the store did not take the registry's {@event.GetType().Name}: {cause.Message}", cause)));
+
+    private void Do(RegistryDecision decision, Action<object> answer)
+    {
+        if (decision.Events.Count == 0)
+        {
+            answer(decision.Reply);
+            return;
+        }
+        var left = decision.Events.Count;
+        PersistAll(decision.Events, @event =>
+        {
+            _state.Apply(@event);
+            if (--left == 0)
+                answer(decision.Reply);
+        });
+    }
+
+    private void Delete(Commands.Delete delete)
+    {
+        var asker = Sender;
+        Do(_state.Decide(delete), reply =>
+        {
+            if (reply is not Replies.Deleted deleted)
+            {
+                asker.Tell(reply);
+                return;
+            }
+            _log.Info("Deleted {Versions}", string.Join(", ", deleted.Versions));
+            _waiting.Add((asker, deleted));
+            DeleteWeights(_state.WeightsToDelete.Where(stored => deleted.Versions.Contains(stored.Version.Id)));
+        });
+    }
+
+    private void DeleteWeights(IEnumerable<StoredVersion> versions)
+    {
+        foreach (var stored in versions.Where(stored => stored.Parts.Count > 0))
+        {
+            var version = stored.Version.Id;
+            _deleting[version] = [.. stored.Parts];
+            foreach (var part in stored.Parts)
+                Context.ActorOf(WeightsPartActor.PropsForDelete(version, part));
+        }
+        AnswerWaiting();
+    }
+
+    private void PartDeleted(WeightsProtocol.Deleted part)
+    {
+        if (!_deleting.TryGetValue(part.Version, out var left) || !left.Remove(part.Range) || left.Count > 0)
+            return;
+        Persist(new Events.WeightsDeleted(part.Version), @event =>
+        {
+            _state.Apply(@event);
+            _deleting.Remove(part.Version);
+            AnswerWaiting();
+        });
+    }
+
+    private void PartNotDeleted(WeightsProtocol.DeleteFailed failed)
+    {
+        _log.Error("{Reason}; tried again when the registry starts again", failed.Reason);
+        _deleting.Remove(failed.Version);
+        AnswerWaiting();
+    }
+
+    private void AnswerWaiting()
+    {
+        foreach (var waiting in _waiting.Where(waiting => !waiting.Reply.Versions.Any(_deleting.ContainsKey)).ToArray())
+        {
+            waiting.Asker.Tell(waiting.Reply);
+            _waiting.Remove(waiting);
+        }
+    }
+}

@@ -1,0 +1,135 @@
+using System.Globalization;
+using ClusterNet.Core.Faults;
+using ClusterNet.Core.Jobs;
+using static ClusterNet.Cluster.Models.ModelProtocol;
+
+namespace ClusterNet.Cluster.Models;
+
+/// <summary>What the registry does about a command: journal the events, apply them, then answer.</summary>
+/// <param name="Events">in order; empty where nothing changes</param>
+/// <param name="Reply">to whoever sent the command</param>
+internal sealed record RegistryDecision(IReadOnlyList<object> Events, object Reply);
+
+/// <summary>
+/// The versions of all models. Decides what a command does, and applies what was journalled. A number belongs to the job that reserved it for ever: neither a failed job nor a
+/// deletion gives it back.
+/// </summary>
+internal sealed class ModelRegistryState
+{
+    private readonly SortedDictionary<string, ModelEntry> _models = new(StringComparer.Ordinal);
+    private readonly Dictionary<ModelVersionId, StoredVersion> _weightsToDelete = [];
+
+    /// <summary>Deleted versions whose weights may still be in the store.</summary>
+    public IReadOnlyCollection<StoredVersion> WeightsToDelete => _weightsToDelete.Values;
+
+    public RegistryDecision Decide(Commands.Reserve reserve)
+    {
+        var entry = _models.GetValueOrDefault(reserve.Model);
+        if (entry is not null && entry.Reserved.TryGetValue(reserve.Job, out var taken))
+            return new([], new Replies.Reserved(new ModelVersionId(reserve.Model, taken)));
+        var version = new ModelVersionId(reserve.Model, (entry?.LastNumber ?? 0) + 1);
+        return new([new Events.VersionReserved(version, reserve.Job)], new Replies.Reserved(version));
+    }
+
+    public RegistryDecision Decide(Commands.Register register)
+    {
+        var (id, job) = (register.Stored.Version.Id, register.Stored.Version.Job);
+        if (_models.GetValueOrDefault(id.Model) is not { } entry || !entry.Reserved.TryGetValue(job, out var reserved) || reserved != id.Version)
+            return new([], new Replies.Unknown(new Fault("version", $"{id} was not reserved for job {job}")));
+        // a repeat after the version was deleted must not bring it back: its weights are gone
+        if (entry.Versions.ContainsKey(id.Version) || entry.Deleted.Contains(id.Version))
+            return new([], new Replies.Registered(id));
+        return new([new Events.VersionRegistered(register.Stored)], new Replies.Registered(id));
+    }
+
+    public RegistryDecision Decide(Commands.Delete delete)
+    {
+        if (Missing(delete.Model, delete.Version) is { } fault)
+            return new([], new Replies.Unknown(fault));
+        ModelVersionId[] gone =
+        [
+            .. _models[delete.Model].Versions.Keys.Where(number => delete.Version is null || number == delete.Version).Select(number => new ModelVersionId(delete.Model, number)),
+        ];
+        return new([.. gone.Select(version => new Events.VersionDeleted(version))], new Replies.Deleted(gone));
+    }
+
+    public object Answer(Queries.Find find)
+    {
+        if (Missing(find.Model, find.Version) is { } fault)
+            return new Replies.Unknown(fault);
+        var versions = _models[find.Model].Versions;
+        return new Replies.Found(find.Version is { } number ? versions[number] : versions.Values.Last());
+    }
+
+    public Replies.Models List() => new([.. _models.Values.SelectMany(entry => entry.Versions.Values).Select(stored => stored.Version)]);
+
+    public void Apply(object @event)
+    {
+        switch (@event)
+        {
+            case Events.VersionReserved reserved:
+                var entry = EntryOf(reserved.Version.Model);
+                entry.LastNumber = Math.Max(entry.LastNumber, reserved.Version.Version);
+                entry.Reserved[reserved.Job] = reserved.Version.Version;
+                break;
+            case Events.VersionRegistered { Stored: var stored }:
+                EntryOf(stored.Version.Id.Model).Versions[stored.Version.Id.Version] = stored;
+                break;
+            case Events.VersionDeleted { Version: var deleted }:
+                var from = EntryOf(deleted.Model);
+                if (from.Versions.Remove(deleted.Version, out var weights))
+                    _weightsToDelete[deleted] = weights;
+                from.Deleted.Add(deleted.Version);
+                break;
+            case Events.WeightsDeleted { Version: var cleared }:
+                _weightsToDelete.Remove(cleared);
+                break;
+            default:
+                throw new ArgumentException($"{@event.GetType().Name} is no event of the registry", nameof(@event));
+        }
+    }
+
+    private ModelEntry EntryOf(string model)
+    {
+        if (!_models.TryGetValue(model, out var entry))
+            _models.Add(model, entry = new ModelEntry());
+        return entry;
+    }
+
+    private Fault? Missing(string model, int? version)
+    {
+        if (_models.GetValueOrDefault(model) is not { Versions.Count: > 0 } entry)
+        {
+            string[] known = [.. _models.Where(pair => pair.Value.Versions.Count > 0).Select(pair => pair.Key)];
+            return known.Length == 0
+                ? new Fault("model", $"there is no model '{model}': no model is registered yet, a training job registers one when it completes")
+                : Fault.Unknown("model", model, known);
+        }
+        if (version is not { } number || entry.Versions.ContainsKey(number))
+            return null;
+        var what = entry.Deleted.Contains(number) ? "was deleted" : "does not exist";
+        return new Fault("version", $"version {number.ToString(CultureInfo.InvariantCulture)} of model '{model}' {what}; it has {Listed(entry.Versions.Keys)}");
+    }
+
+    private static string Listed(IEnumerable<int> numbers)
+    {
+        string[] words = [.. numbers.Select(number => number.ToString(CultureInfo.InvariantCulture))];
+        return words.Length switch
+        {
+            1 => $"version {words[0]}",
+            <= 20 => $"versions {string.Join(", ", words)}",
+            _ => $"versions {words[0]} to {words[^1]}, not all of them",
+        };
+    }
+
+    private sealed class ModelEntry
+    {
+        public int LastNumber { get; set; }
+
+        public Dictionary<JobId, int> Reserved { get; } = [];
+
+        public SortedDictionary<int, StoredVersion> Versions { get; } = [];
+
+        public HashSet<int> Deleted { get; } = [];
+    }
+}

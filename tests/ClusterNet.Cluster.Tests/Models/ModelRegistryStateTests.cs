@@ -1,0 +1,173 @@
+using ClusterNet.Cluster.Models;
+using ClusterNet.Core.Jobs;
+using CsCheck;
+using static ClusterNet.Cluster.Models.ModelProtocol;
+
+namespace ClusterNet.Cluster.Tests.Models;
+
+/// <summary>A number means one version of one job for ever, and every question gets an answer that helps.</summary>
+public sealed class ModelRegistryStateTests
+{
+    private readonly ModelRegistryState _state = new();
+
+    [Fact]
+    public void Each_job_gets_the_next_number_and_the_same_one_again()
+    {
+        Assert.Equal(1, Reserve("tumor", "tumor-1"));
+        Assert.Equal(2, Reserve("tumor", "tumor-2"));
+        Assert.Equal(1, Reserve("other", "other-1"));
+        Assert.Empty(_state.Decide(new Commands.Reserve("tumor", new JobId("tumor-1"))).Events);
+        Assert.Equal(1, Reserve("tumor", "tumor-1"));
+    }
+
+    [Fact]
+    public void A_reserved_number_is_no_version_until_it_is_registered()
+    {
+        Reserve("tumor", "tumor-1");
+        Assert.IsType<Replies.Unknown>(_state.Answer(new Queries.Find("tumor", null)));
+        Assert.Empty(_state.List().Versions);
+        Register("tumor", 1, "tumor-1");
+        Assert.Equal(1, Find("tumor", null).Version.Id.Version);
+    }
+
+    [Fact]
+    public void Registering_twice_changes_nothing()
+    {
+        Reserve("tumor", "tumor-1");
+        Register("tumor", 1, "tumor-1");
+        var again = _state.Decide(new Commands.Register(Samples.Stored("tumor", 1, "tumor-1")));
+        Assert.Empty(again.Events);
+        Assert.Equal(new Replies.Registered(new ModelVersionId("tumor", 1)), again.Reply);
+    }
+
+    [Theory]
+    [InlineData("tumor", 1, "tumor-2")]
+    [InlineData("tumor", 2, "tumor-1")]
+    [InlineData("other", 1, "tumor-1")]
+    public void Only_the_job_that_reserved_a_number_can_register_it(string model, int number, string job)
+    {
+        Reserve("tumor", "tumor-1");
+        var decision = _state.Decide(new Commands.Register(Samples.Stored(model, number, job)));
+        Assert.Empty(decision.Events);
+        Assert.Contains("was not reserved", Assert.IsType<Replies.Unknown>(decision.Reply).Fault.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void The_newest_is_the_one_with_the_highest_number_whatever_came_first()
+    {
+        Reserve("tumor", "a");
+        Reserve("tumor", "b");
+        Register("tumor", 2, "b");
+        Register("tumor", 1, "a");
+        Assert.Equal(2, Find("tumor", null).Version.Id.Version);
+        Assert.Equal(1, Find("tumor", 1).Version.Id.Version);
+    }
+
+    [Fact]
+    public void A_deleted_number_is_not_given_again_and_its_version_does_not_come_back()
+    {
+        Reserve("tumor", "a");
+        Register("tumor", 1, "a");
+        var decision = Do(_state.Decide(new Commands.Delete("tumor", 1)));
+        Assert.Equal([new ModelVersionId("tumor", 1)], Assert.IsType<Replies.Deleted>(decision.Reply).Versions);
+        Assert.Equal(2, Reserve("tumor", "b"));
+        Assert.Empty(_state.Decide(new Commands.Register(Samples.Stored("tumor", 1, "a"))).Events);
+        Assert.IsType<Replies.Unknown>(_state.Answer(new Queries.Find("tumor", 1)));
+    }
+
+    [Fact]
+    public void Weights_of_a_deleted_version_stay_to_be_deleted_until_they_are()
+    {
+        Reserve("tumor", "a");
+        Register("tumor", 1, "a");
+        Do(_state.Decide(new Commands.Delete("tumor", null)));
+        Assert.Equal(new ModelVersionId("tumor", 1), Assert.Single(_state.WeightsToDelete).Version.Id);
+        _state.Apply(new Events.WeightsDeleted(new ModelVersionId("tumor", 1)));
+        Assert.Empty(_state.WeightsToDelete);
+    }
+
+    [Fact]
+    public void Deleting_all_versions_names_them_all_and_leaves_other_models()
+    {
+        foreach (var job in new[] { "a", "b" })
+            Register("tumor", Reserve("tumor", job), job);
+        Register("other", Reserve("other", "c"), "c");
+        var deleted = Assert.IsType<Replies.Deleted>(Do(_state.Decide(new Commands.Delete("tumor", null))).Reply);
+        Assert.Equal([1, 2], deleted.Versions.Select(version => version.Version));
+        Assert.Equal("other", Assert.Single(_state.List().Versions).Id.Model);
+    }
+
+    [Fact]
+    public void An_unknown_model_is_answered_with_those_there_are()
+    {
+        Register("tumor", Reserve("tumor", "a"), "a");
+        Reserve("empty", "b");
+        var fault = Assert.IsType<Replies.Unknown>(_state.Answer(new Queries.Find("tumour", null))).Fault;
+        Assert.Equal(["tumor"], fault.Candidates);
+        Assert.Equal("'tumour' is not one of tumor", fault.Message);
+    }
+
+    [Fact]
+    public void With_no_model_at_all_the_answer_says_how_to_get_one()
+    {
+        var fault = Assert.IsType<Replies.Unknown>(_state.Answer(new Queries.Find("tumor", 3))).Fault;
+        Assert.Contains("no model is registered yet", fault.Message, StringComparison.Ordinal);
+        Assert.IsType<Replies.Unknown>(_state.Decide(new Commands.Delete("tumor", null)).Reply);
+    }
+
+    [Fact]
+    public void An_unknown_version_is_answered_with_those_there_are()
+    {
+        foreach (var job in new[] { "a", "b", "c" })
+            Register("tumor", Reserve("tumor", job), job);
+        Do(_state.Decide(new Commands.Delete("tumor", 2)));
+        Assert.Equal("version 2 of model 'tumor' was deleted; it has versions 1, 3", Unknown(2));
+        Assert.Equal("version 7 of model 'tumor' does not exist; it has versions 1, 3", Unknown(7));
+        string Unknown(int version) => Assert.IsType<Replies.Unknown>(_state.Answer(new Queries.Find("tumor", version))).Fault.Message;
+    }
+
+    [Fact]
+    public void Whatever_is_reserved_registered_and_deleted_no_two_jobs_ever_share_a_number()
+    {
+        var action = Gen.Select(Gen.Int[0, 2], Gen.Int[0, 5], Gen.Int[0, 1]);
+        action.List[1, 40].Sample(actions =>
+        {
+            var state = new ModelRegistryState();
+            var owners = new Dictionary<ModelVersionId, JobId>();
+            foreach (var (what, job, model) in actions)
+            {
+                var (id, name) = (new JobId($"job-{job}"), $"model-{model}");
+                var reserved = Run(state, state.Decide(new Commands.Reserve(name, id)));
+                var version = ((Replies.Reserved)reserved).Version;
+                if (!owners.TryAdd(version, id) && owners[version] != id)
+                    return false;
+                if (what == 1)
+                    Run(state, state.Decide(new Commands.Register(Samples.Stored(name, version.Version, id.Value))));
+                else if (what == 2)
+                    Run(state, state.Decide(new Commands.Delete(name, null)));
+            }
+            return true;
+        });
+    }
+
+    private static object Run(ModelRegistryState state, RegistryDecision decision)
+    {
+        foreach (var @event in decision.Events)
+            state.Apply(@event);
+        return decision.Reply;
+    }
+
+    private RegistryDecision Do(RegistryDecision decision)
+    {
+        Run(_state, decision);
+        return decision;
+    }
+
+    private int Reserve(string model, string job) =>
+        Assert.IsType<Replies.Reserved>(Do(_state.Decide(new Commands.Reserve(model, new JobId(job)))).Reply).Version.Version;
+
+    private void Register(string model, int number, string job) =>
+        Assert.IsType<Replies.Registered>(Do(_state.Decide(new Commands.Register(Samples.Stored(model, number, job)))).Reply);
+
+    private StoredVersion Find(string model, int? version) => Assert.IsType<Replies.Found>(_state.Answer(new Queries.Find(model, version))).Stored;
+}

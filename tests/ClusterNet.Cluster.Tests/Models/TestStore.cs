@@ -1,0 +1,107 @@
+using System.Collections.Immutable;
+using Akka.Actor;
+using Akka.Configuration;
+using Akka.Persistence;
+using Akka.Persistence.Journal;
+using Akka.Persistence.Snapshot;
+
+namespace ClusterNet.Cluster.Tests.Models;
+
+/// <summary>What the in-memory store of an actor system does wrong. Set by a test, read by the store's threads.</summary>
+public sealed class TestStore : IExtension
+{
+    /// <summary>An in-memory journal and snapshot store that can be made to fail, and the dispatchers that the actors name.</summary>
+    public static readonly Config Config = ConfigurationFactory.ParseString($$"""
+        akka.loglevel = WARNING
+        akka.persistence.journal.plugin = "test.journal"
+        akka.persistence.snapshot-store.plugin = "test.snapshots"
+        test.journal {
+          class = "{{typeof(FaultyJournal).AssemblyQualifiedName}}"
+          plugin-dispatcher = "akka.actor.default-dispatcher"
+        }
+        test.snapshots {
+          class = "{{typeof(FaultySnapshotStore).AssemblyQualifiedName}}"
+          plugin-dispatcher = "akka.actor.default-dispatcher"
+        }
+        {{Hosting.Dispatchers.Parameters}} {
+          type = Dispatcher
+        }
+        {{Hosting.Dispatchers.Compute}} {
+          type = PinnedDispatcher
+        }
+        """);
+
+    private volatile string? _failWrites;
+    private volatile string? _failSnapshots;
+    private volatile bool _isSilent;
+
+    /// <summary>Events whose type has this name fail to be written.</summary>
+    public string? FailWrites
+    {
+        get => _failWrites;
+        set => _failWrites = value;
+    }
+
+    /// <summary>Whatever is done to snapshots of persistence ids that start so, fails.</summary>
+    public string? FailSnapshots
+    {
+        get => _failSnapshots;
+        set => _failSnapshots = value;
+    }
+
+    /// <summary>The snapshot store never answers.</summary>
+    public bool IsSilent
+    {
+        get => _isSilent;
+        set => _isSilent = value;
+    }
+
+    public static TestStore Of(ActorSystem system) => system.WithExtension<TestStore, Provider>();
+
+    internal Task Gate(string persistenceId)
+    {
+        if (IsSilent)
+            return new TaskCompletionSource().Task;
+        return FailSnapshots is { } prefix && persistenceId.StartsWith(prefix, StringComparison.Ordinal) ? Task.FromException(new IOException("the disk is full")) : Task.CompletedTask;
+    }
+
+    private sealed class Provider : ExtensionIdProvider<TestStore>
+    {
+        public override TestStore CreateExtension(ExtendedActorSystem system) => new();
+    }
+}
+
+public sealed class FaultyJournal : MemoryJournal
+{
+    private readonly TestStore _faults = TestStore.Of(Context.System);
+
+    protected override Task<IImmutableList<Exception>> WriteMessagesAsync(IEnumerable<AtomicWrite> messages, CancellationToken cancellationToken)
+    {
+        var writes = messages.ToArray();
+        var fails = writes.SelectMany(write => (IImmutableList<IPersistentRepresentation>)write.Payload).Any(one => one.Payload.GetType().Name == _faults.FailWrites);
+        return fails ? throw new IOException("the disk is full") : base.WriteMessagesAsync(writes, cancellationToken);
+    }
+}
+
+public sealed class FaultySnapshotStore : MemorySnapshotStore
+{
+    private readonly TestStore _faults = TestStore.Of(Context.System);
+
+    protected override async Task SaveAsync(SnapshotMetadata metadata, object snapshot, CancellationToken cancellationToken)
+    {
+        await _faults.Gate(metadata.PersistenceId);
+        await base.SaveAsync(metadata, snapshot, cancellationToken);
+    }
+
+    protected override async Task<SelectedSnapshot?> LoadAsync(string persistenceId, SnapshotSelectionCriteria criteria, CancellationToken cancellationToken)
+    {
+        await _faults.Gate(persistenceId);
+        return await base.LoadAsync(persistenceId, criteria, cancellationToken);
+    }
+
+    protected override async Task DeleteAsync(string persistenceId, SnapshotSelectionCriteria criteria, CancellationToken cancellationToken)
+    {
+        await _faults.Gate(persistenceId);
+        await base.DeleteAsync(persistenceId, criteria, cancellationToken);
+    }
+}

@@ -8,7 +8,7 @@ namespace ClusterNet.Learning.Tests;
 /// <summary>A slice's gradient is what torch says it is, and the same bits wherever, whenever and into whatever array it is computed.</summary>
 public sealed class GradientComputerTests
 {
-    public static TheoryData<string> Kinds { get; } = new("mlp");
+    public static TheoryData<string> Kinds { get; } = new("mlp", "cnn", "gru", "lstm");
 
     [Theory]
     [MemberData(nameof(Kinds))]

@@ -9,12 +9,18 @@ namespace ClusterNet.Learning.Models;
 /// </summary>
 internal static class Initialiser
 {
-    public static void Apply(InitialisationSpec spec, IEnumerable<(string Name, TorchSharp.Modules.Parameter Parameter)> parameters)
+    public static void Apply(InitialisationSpec spec, nn.Module module)
     {
+        using var noGradient = no_grad();
+        // TorchSharp 0.107 leaves these as the memory happened to be
+        foreach (var norm in module.modules().OfType<TorchSharp.Modules.GroupNorm>().Where(norm => norm.weight is not null))
+        {
+            nn.init.ones_(norm.weight);
+            nn.init.zeros_(norm.bias);
+        }
         if (spec.Kind == InitialisationKind.Default)
             return;
-        using var noGradient = no_grad();
-        foreach (var (name, parameter) in parameters)
+        foreach (var (name, parameter) in module.named_parameters())
         {
             if (parameter.dim() >= 2)
                 Weight(spec, parameter);

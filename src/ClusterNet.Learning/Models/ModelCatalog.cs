@@ -34,7 +34,7 @@ public sealed class ModelCatalog
     }
 
     /// <summary>The models that this project brings along: <c>mlp</c>, <c>cnn</c>, <c>rnn</c>.</summary>
-    public static IReadOnlyList<ModelRegistration> BuiltIn { get; } = [new("mlp", Mlp.Create)];
+    public static IReadOnlyList<ModelRegistration> BuiltIn { get; } = [new("mlp", Mlp.Create), new("cnn", Cnn.Create), new("rnn", Rnn.Create)];
 
     /// <summary>All names.</summary>
     public IReadOnlyCollection<string> Names => _factories.Keys;
@@ -68,7 +68,7 @@ public sealed class ModelCatalog
             TorchThreads.Use(threads);
             torch.manual_seed(unchecked((long)SplitMix64.Combine(seed, -1, -1, -1)));
             var module = Make(model.Kind, factory, context);
-            Initialiser.Apply(model.Initialisation, module.named_parameters());
+            Initialiser.Apply(model.Initialisation, module);
             var summary = new ModelInspector(model.Kind, module, signature.Shape, outputs).Inspect();
             return new TrainableModel(module, summary, signature, outputs, random, threads);
         }

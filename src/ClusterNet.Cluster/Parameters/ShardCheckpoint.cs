@@ -1,0 +1,15 @@
+using ClusterNet.Core.Jobs;
+
+namespace ClusterNet.Cluster.Parameters;
+
+/// <summary>
+/// All that a shard needs to go on from a step, as the store keeps it: written with a checksum over every byte, refused when that does not agree on the way back. Its payloads carry holds like those of any
+/// message: whoever saves it gives its hold back once the store has answered, whoever reads it once it has copied the values.
+/// </summary>
+/// <param name="Shard">whose state</param>
+/// <param name="Step">the version of the weights: steps done</param>
+/// <param name="Weights">as many values as the shard has parameters</param>
+/// <param name="Slots">the optimizer's state, slot by slot in its own order; empty for one without state</param>
+/// <param name="Best">the weights last marked as best; null where none were, or where they are <paramref name="Weights"/></param>
+/// <param name="BestStep">the step of the best weights; meaningless where none were marked</param>
+public sealed record ShardCheckpoint(ShardId Shard, long Step, TensorPayload Weights, IReadOnlyList<ReadOnlyMemory<float>> Slots, TensorPayload? Best, long BestStep);

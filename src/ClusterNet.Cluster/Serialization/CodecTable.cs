@@ -1,0 +1,69 @@
+using System.Runtime.Serialization;
+using Akka.Actor;
+using Google.Protobuf;
+
+namespace ClusterNet.Cluster.Serialization;
+
+/// <summary>How one type of message is written and read.</summary>
+/// <param name="Type">the message</param>
+/// <param name="Manifest">its name in stores and on the wire: never changes</param>
+/// <param name="Write">message to bytes</param>
+/// <param name="Read">bytes to message, in an actor system that knows the actors it names</param>
+internal sealed record Codec(Type Type, string Manifest, Func<object, byte[]> Write, Func<byte[], ExtendedActorSystem, object> Read);
+
+/// <summary>The messages of one protocol. What can be sent or stored is exactly what stands in a table.</summary>
+/// <param name="protocol">for errors</param>
+internal sealed class CodecTable(string protocol)
+{
+    private readonly Dictionary<Type, Codec> _byType = [];
+    private readonly Dictionary<string, Codec> _byManifest = new(StringComparer.Ordinal);
+
+    /// <summary>All messages.</summary>
+    public IReadOnlyCollection<Codec> Codecs => _byType.Values;
+
+    /// <summary>A message that is one protobuf message.</summary>
+    public CodecTable Add<T, TWire>(string manifest, Func<T, TWire> write, Func<TWire, T> read)
+        where T : notnull
+        where TWire : IMessage<TWire>, new() => Add(manifest, write, (wire, _) => read(wire));
+
+    /// <summary>A message that is one protobuf message and names actors.</summary>
+    public CodecTable Add<T, TWire>(string manifest, Func<T, TWire> write, Func<TWire, ExtendedActorSystem, T> read)
+        where T : notnull
+        where TWire : IMessage<TWire>, new() =>
+        Add(new Codec(typeof(T), manifest, message => WireMessage.Write(write((T)message)), (bytes, system) => read(WireMessage.Read<TWire>(bytes), system)));
+
+    /// <summary>A message with tensors, as a frame: a protobuf message at its head, raw values behind.</summary>
+    /// <param name="manifest">never changes</param>
+    /// <param name="head">all but the tensors; says how long each is</param>
+    /// <param name="tensors">the tensors, in the order they are read</param>
+    /// <param name="read">puts both together</param>
+    /// <param name="damaged">where given, a checksum guards the frame, and this says from the head what is damaged, e.g. "checkpoint of shard x"</param>
+    public CodecTable AddFrame<T, TWire>(
+        string manifest, Func<T, TWire> head, Func<T, IEnumerable<ReadOnlyMemory<float>>> tensors, Func<TWire, TensorFrame, T> read, Func<TWire, string>? damaged = null)
+        where T : notnull
+        where TWire : IMessage<TWire>, new() =>
+        Add(new Codec(
+            typeof(T),
+            manifest,
+            message => TensorFrame.Write(head((T)message), [.. tensors((T)message)], damaged is not null),
+            (bytes, _) => TensorFrame.Read(bytes, read, damaged)));
+
+    /// <summary>The codec of a message.</summary>
+    /// <exception cref="SerializationException">it is not of this protocol</exception>
+    public Codec Of(object message) => _byType.TryGetValue(message?.GetType() ?? typeof(void), out var codec)
+        ? codec
+        : throw new SerializationException($"{message?.GetType().FullName ?? "null"} is not a message of the {protocol} protocol: it needs a codec and a manifest there");
+
+    /// <summary>The codec of a manifest.</summary>
+    /// <exception cref="SerializationException">there is none</exception>
+    public Codec Of(string manifest) => _byManifest.TryGetValue(manifest ?? "", out var codec)
+        ? codec
+        : throw new SerializationException($"'{manifest}' is not a manifest of the {protocol} protocol: the sender, or whoever stored it, runs a newer version of ClusterNet");
+
+    private CodecTable Add(Codec codec)
+    {
+        _byType.Add(codec.Type, codec);
+        _byManifest.Add(codec.Manifest, codec);
+        return this;
+    }
+}

@@ -1,0 +1,101 @@
+using Akka.Actor;
+using ClusterNet.Cluster.Models;
+using ClusterNet.Core.Jobs;
+using static ClusterNet.Cluster.Models.ModelProtocol;
+
+namespace ClusterNet.Cluster.Serialization;
+
+/// <summary>Messages and events of the registry of models. See models.proto.</summary>
+/// <param name="system">resolves actor references</param>
+internal sealed class ModelSerializer(ExtendedActorSystem system) : ProtocolSerializer(system, Table, Id)
+{
+    /// <summary>Never changes.</summary>
+    public const int Id = 7104;
+
+    /// <summary>The messages.</summary>
+    public static readonly CodecTable Table = Journalled(Replied(Asked(new CodecTable("model"))));
+
+    private static CodecTable Asked(CodecTable table) => table
+        .Add<Commands.Reserve, Wire.ModelReserve>(
+            "M:reserve", m => new Wire.ModelReserve { Model = m.Model, Job = m.Job.Value }, w => new Commands.Reserve(w.Model, new JobId(w.Job)))
+        .Add<Commands.Register, Wire.ModelWhole>("M:register", m => Whole(m.Stored), w => new Commands.Register(FromWire(w.Stored)))
+        .Add<Commands.Delete, Wire.ModelChoice>("M:delete", m => Choice(m.Model, m.Version), w => new Commands.Delete(w.Model, w.HasVersion ? w.Version : null))
+        .Add<Queries.Find, Wire.ModelChoice>("M:find", m => Choice(m.Model, m.Version), w => new Queries.Find(w.Model, w.HasVersion ? w.Version : null))
+        .Add<Queries.List, Wire.ModelList>("M:list", _ => new Wire.ModelList(), _ => new Queries.List());
+
+    private static CodecTable Replied(CodecTable table) => table
+        .Add<Replies.Reserved, Wire.ModelOnly>("M:reserved", m => Only(m.Version), w => new Replies.Reserved(w.Version.FromWire()))
+        .Add<Replies.Registered, Wire.ModelOnly>("M:registered", m => Only(m.Version), w => new Replies.Registered(w.Version.FromWire()))
+        .Add<Replies.Found, Wire.ModelWhole>("M:found", m => Whole(m.Stored), w => new Replies.Found(FromWire(w.Stored)))
+        .Add<Replies.Unknown, Wire.ModelUnknown>(
+            "M:unknown", m => new Wire.ModelUnknown { Fault = m.Fault.ToWire() }, w => new Replies.Unknown(w.Fault.FromWire()))
+        .Add<Replies.Models, Wire.ModelRecords>(
+            "M:models",
+            m => new Wire.ModelRecords { Versions = { m.Versions.Select(ToWire) } },
+            w => new Replies.Models([.. w.Versions.Select(FromWire)]))
+        .Add<Replies.Deleted, Wire.ModelDeleted>(
+            "M:deleted",
+            m => new Wire.ModelDeleted { Versions = { m.Versions.Select(WireParts.ToWire) } },
+            w => new Replies.Deleted([.. w.Versions.Select(WireParts.FromWire)]))
+        .Add<ModelVersion, Wire.ModelRecord>("M:version", ToWire, FromWire)
+        .Add<StoredVersion, Wire.ModelStored>("M:stored", ToWire, FromWire);
+
+    private static CodecTable Journalled(CodecTable table) => table
+        .Add<Events.VersionReserved, Wire.ModelVersionReserved>(
+            "M:number-given",
+            m => new Wire.ModelVersionReserved { Version = m.Version.ToWire(), Job = m.Job.Value },
+            w => new Events.VersionReserved(w.Version.FromWire(), new JobId(w.Job)))
+        .Add<Events.VersionRegistered, Wire.ModelWhole>("M:version-registered", m => Whole(m.Stored), w => new Events.VersionRegistered(FromWire(w.Stored)))
+        .Add<Events.VersionDeleted, Wire.ModelOnly>("M:version-deleted", m => Only(m.Version), w => new Events.VersionDeleted(w.Version.FromWire()));
+
+    private static Wire.ModelOnly Only(ModelVersionId version) => new() { Version = version.ToWire() };
+
+    private static Wire.ModelWhole Whole(StoredVersion stored) => new() { Stored = ToWire(stored) };
+
+    private static Wire.ModelChoice Choice(string model, int? version)
+    {
+        var wire = new Wire.ModelChoice { Model = model };
+        if (version is { } number)
+            wire.Version = number;
+        return wire;
+    }
+
+    private static Wire.ModelStored ToWire(StoredVersion stored) => new()
+    {
+        Version = ToWire(stored.Version),
+        Loss = SpecJson.Write(stored.Loss),
+        PreparationJson = stored.PreparationJson,
+        Parts = { stored.Parts.Select(WireParts.ToWire) },
+    };
+
+    private static StoredVersion FromWire(Wire.ModelStored stored) => new(
+        FromWire(stored.Version), SpecJson.ReadLoss(stored.Loss), stored.PreparationJson, [.. stored.Parts.Select(WireParts.FromWire)]);
+
+    private static Wire.ModelRecord ToWire(ModelVersion version) => new()
+    {
+        Id = version.Id.ToWire(),
+        Job = version.Job.Value,
+        Step = version.Step,
+        Seed = version.Seed,
+        Model = SpecJson.Write(version.Model),
+        Signature = SpecJson.Write(version.Signature),
+        DataFingerprint = version.DataFingerprint,
+        Parameters = version.Parameters,
+        WeightsSha256 = version.WeightsSha256,
+        Metrics = version.Metrics.ToWire(),
+        Registered = version.Registered.ToWire(),
+    };
+
+    private static ModelVersion FromWire(Wire.ModelRecord version) => new(
+        version.Id.FromWire(),
+        new JobId(version.Job),
+        version.Step,
+        version.Seed,
+        SpecJson.ReadModel(version.Model),
+        SpecJson.ReadSignature(version.Signature),
+        version.DataFingerprint,
+        version.Parameters,
+        version.WeightsSha256,
+        version.Metrics.FromWire(),
+        version.Registered.FromWire());
+}

@@ -1,0 +1,196 @@
+using Akka.Actor;
+using ClusterNet.Cluster.Training;
+using ClusterNet.Core.Jobs;
+using static ClusterNet.Cluster.Training.TrainingProtocol;
+
+namespace ClusterNet.Cluster.Serialization;
+
+/// <summary>Messages and events of jobs' coordinators and of the directory of jobs. See training.proto.</summary>
+/// <param name="system">resolves actor references</param>
+internal sealed class TrainingSerializer(ExtendedActorSystem system) : ProtocolSerializer(system, Table, Id)
+{
+    /// <summary>Never changes.</summary>
+    public const int Id = 7103;
+
+    private static readonly WireEnum<JobStatus, Wire.Status> Statuses = new();
+
+    /// <summary>The messages.</summary>
+    public static readonly CodecTable Table = Journalled(Replied(Asked(new CodecTable("training"))));
+
+    private static CodecTable Asked(CodecTable table) => table
+        .Add<Commands.Submit, Wire.JobSubmit>(
+            "T:submit",
+            m => new Wire.JobSubmit { Job = m.Job.Value, Spec = SpecJson.Write(m.Spec), Plan = m.Plan.ToWire() },
+            w => new Commands.Submit(new JobId(w.Job), SpecJson.ReadJob(w.Spec), w.Plan.FromWire()))
+        .Add<Commands.Resume, Wire.JobOnly>("T:resume", m => ToWire(m.Job), w => new Commands.Resume(new JobId(w.Job)))
+        .Add<Commands.Interrupt, Wire.JobOnly>("T:interrupt", m => ToWire(m.Job), w => new Commands.Interrupt(new JobId(w.Job)))
+        .Add<Commands.Cancel, Wire.JobOnly>("T:cancel", m => ToWire(m.Job), w => new Commands.Cancel(new JobId(w.Job)))
+        .Add<Commands.Allocate, Wire.JobAllocate>("T:allocate", m => new Wire.JobAllocate { Name = m.Name }, w => new Commands.Allocate(w.Name))
+        .Add<Queries.GetDetails, Wire.JobOnly>("T:get-details", m => ToWire(m.Job), w => new Queries.GetDetails(new JobId(w.Job)))
+        .Add<Queries.GetProgress, Wire.JobOnly>("T:get-progress", m => ToWire(m.Job), w => new Queries.GetProgress(new JobId(w.Job)))
+        .Add<Queries.ListJobs, Wire.JobList>("T:list", _ => new Wire.JobList(), _ => new Queries.ListJobs());
+
+    private static CodecTable Replied(CodecTable table) => table
+        .Add<Replies.Accepted, Wire.JobOnly>("T:accepted", m => ToWire(m.Job), w => new Replies.Accepted(new JobId(w.Job)))
+        .Add<Replies.Refused, Wire.JobRefused>(
+            "T:refused",
+            m => new Wire.JobRefused { Job = m.Job.Value, Faults = { m.Faults.Select(WireParts.ToWire) } },
+            w => new Replies.Refused(new JobId(w.Job), [.. w.Faults.Select(WireParts.FromWire)]))
+        .Add<Replies.Allocated, Wire.JobOnly>("T:allocated", m => ToWire(m.Job), w => new Replies.Allocated(new JobId(w.Job)))
+        .Add<Replies.Jobs, Wire.JobIds>(
+            "T:jobs",
+            m => new Wire.JobIds { Jobs = { m.Ids.Select(id => id.Value) } },
+            w => new Replies.Jobs([.. w.Jobs.Select(id => new JobId(id))]))
+        .Add<JobProgress, Wire.JobProgress>("T:progress", ToWire, FromWire)
+        .Add<EpochRecord, Wire.Epoch>("T:epoch", ToWire, FromWire)
+        .Add<LossPoint, Wire.Loss>("T:loss", ToWire, FromWire)
+        .Add<JobSummary, Wire.JobSummary>("T:summary", ToWire, FromWire)
+        .Add<JobResult, Wire.JobResult>("T:result", ToWire, FromWire)
+        .Add<JobDetails, Wire.JobDetails>(
+            "T:details",
+            m => new Wire.JobDetails
+            {
+                Summary = ToWire(m.Summary),
+                Spec = SpecJson.Write(m.Spec),
+                Progress = ToWire(m.Progress),
+                Epochs = { m.Epochs.Select(ToWire) },
+                Losses = { m.Losses.Select(ToWire) },
+                CommittedCheckpoints = { m.CommittedCheckpoints },
+                Result = m.Result is { } result ? ToWire(result) : null,
+            },
+            w => new JobDetails(
+                FromWire(w.Summary),
+                SpecJson.ReadJob(w.Spec),
+                FromWire(w.Progress),
+                [.. w.Epochs.Select(FromWire)],
+                [.. w.Losses.Select(FromWire)],
+                [.. w.CommittedCheckpoints],
+                w.Result is { } result ? FromWire(result) : null));
+
+    private static CodecTable Journalled(CodecTable table) => table
+        .Add<Events.JobSubmitted, Wire.JobSubmitted>(
+            "T:submitted",
+            m => new Wire.JobSubmitted { Job = m.Job.Value, Spec = SpecJson.Write(m.Spec), Plan = m.Plan.ToWire(), At = m.At.ToWire() },
+            w => new Events.JobSubmitted(new JobId(w.Job), SpecJson.ReadJob(w.Spec), w.Plan.FromWire(), w.At.FromWire()))
+        .Add<Events.GenerationOpened, Wire.JobGenerationOpened>(
+            "T:generation",
+            m =>
+            {
+                var wire = new Wire.JobGenerationOpened { Generation = m.Generation.Number, Reason = m.Reason, At = m.At.ToWire() };
+                if (m.RestoreStep is { } step)
+                    wire.RestoreStep = step;
+                return wire;
+            },
+            w => new Events.GenerationOpened(new Generation(w.Generation), w.HasRestoreStep ? w.RestoreStep : null, w.Reason, w.At.FromWire()))
+        .Add<Events.CheckpointCommitted, Wire.JobCheckpointCommitted>(
+            "T:committed",
+            m => new Wire.JobCheckpointCommitted
+            {
+                Step = m.Step,
+                Epochs = { m.Epochs.Select(ToWire) },
+                Losses = { m.Losses.Select(ToWire) },
+                TrainingTicks = m.Training.Ticks,
+                Kept = { m.Kept },
+            },
+            w => new Events.CheckpointCommitted(
+                w.Step, [.. w.Epochs.Select(FromWire)], [.. w.Losses.Select(FromWire)], new TimeSpan(w.TrainingTicks), [.. w.Kept]))
+        .Add<Events.VersionReserved, Wire.JobVersionReserved>(
+            "T:reserved", m => new Wire.JobVersionReserved { Version = m.Version.ToWire() }, w => new Events.VersionReserved(w.Version.FromWire()))
+        .Add<Events.JobInterrupted, Wire.JobInterrupted>(
+            "T:interrupted", m => new Wire.JobInterrupted { At = m.At.ToWire() }, w => new Events.JobInterrupted(w.At.FromWire()))
+        .Add<Events.JobCompleted, Wire.JobCompleted>(
+            "T:completed",
+            m => new Wire.JobCompleted { Result = ToWire(m.Result), Epochs = { m.Epochs.Select(ToWire) }, Losses = { m.Losses.Select(ToWire) }, At = m.At.ToWire() },
+            w => new Events.JobCompleted(FromWire(w.Result), [.. w.Epochs.Select(FromWire)], [.. w.Losses.Select(FromWire)], w.At.FromWire()))
+        .Add<Events.JobEnded, Wire.JobEnded>(
+            "T:ended",
+            m =>
+            {
+                var wire = new Wire.JobEnded { Status = Statuses.ToWire(m.Status), At = m.At.ToWire() };
+                if (m.Failure is { } failure)
+                    wire.Failure = failure;
+                return wire;
+            },
+            w => new Events.JobEnded(Statuses.FromWire(w.Status), w.HasFailure ? w.Failure : null, w.At.FromWire()))
+        .Add<Events.JobAllocated, Wire.JobAllocated>(
+            "T:id-given", m => new Wire.JobAllocated { Job = m.Job.Value, At = m.At.ToWire() }, w => new Events.JobAllocated(new JobId(w.Job), w.At.FromWire()));
+
+    private static Wire.JobOnly ToWire(JobId job) => new() { Job = job.Value };
+
+    private static Wire.Epoch ToWire(EpochRecord epoch)
+    {
+        var wire = new Wire.Epoch { Epoch_ = epoch.Epoch, Step = epoch.Step, TrainingLoss = epoch.TrainingLoss, IsBest = epoch.IsBest };
+        wire.Validation.Fill(epoch.Validation);
+        return wire;
+    }
+
+    private static EpochRecord FromWire(Wire.Epoch epoch) => new(epoch.Epoch_, epoch.Step, epoch.TrainingLoss, epoch.Validation.FromWire(), epoch.IsBest);
+
+    private static Wire.Loss ToWire(LossPoint point) => new() { Step = point.Step, Loss_ = point.Loss };
+
+    private static LossPoint FromWire(Wire.Loss loss) => new(loss.Step, loss.Loss_);
+
+    private static Wire.JobResult ToWire(JobResult result) => new()
+    {
+        Version = result.Version.ToWire(),
+        Steps = result.Steps,
+        Epochs = result.Epochs,
+        SamplesPerSecond = result.SamplesPerSecond,
+        WeightsSha256 = result.WeightsSha256,
+        SelectedStep = result.SelectedStep,
+        Metrics = result.Metrics.ToWire(),
+    };
+
+    private static JobResult FromWire(Wire.JobResult result) => new(
+        result.Version.FromWire(), result.Steps, result.Epochs, result.SamplesPerSecond, result.WeightsSha256, result.SelectedStep, result.Metrics.FromWire());
+
+    private static Wire.JobProgress ToWire(JobProgress progress)
+    {
+        var wire = new Wire.JobProgress
+        {
+            Job = progress.Job.Value,
+            Status = Statuses.ToWire(progress.Status),
+            Step = progress.Step,
+            TotalSteps = progress.TotalSteps,
+            Epoch = progress.Epoch,
+            TotalEpochs = progress.TotalEpochs,
+            SamplesPerSecond = progress.SamplesPerSecond,
+            LatestEpoch = progress.LatestEpoch is { } latest ? ToWire(latest) : null,
+        };
+        if (progress.TrainingLoss is { } loss)
+            wire.TrainingLoss = loss;
+        if (progress.Failure is { } failure)
+            wire.Failure = failure;
+        return wire;
+    }
+
+    private static JobProgress FromWire(Wire.JobProgress progress) => new(
+        new JobId(progress.Job),
+        Statuses.FromWire(progress.Status),
+        progress.Step,
+        progress.TotalSteps,
+        progress.Epoch,
+        progress.TotalEpochs,
+        progress.HasTrainingLoss ? progress.TrainingLoss : null,
+        progress.SamplesPerSecond,
+        progress.LatestEpoch is { } latest ? FromWire(latest) : null,
+        progress.HasFailure ? progress.Failure : null);
+
+    private static Wire.JobSummary ToWire(JobSummary summary) => new()
+    {
+        Job = summary.Job.Value,
+        Status = Statuses.ToWire(summary.Status),
+        Step = summary.Step,
+        TotalSteps = summary.TotalSteps,
+        Submitted = summary.Submitted.ToWire(),
+        Version = summary.Version is { } version ? version.ToWire() : null,
+    };
+
+    private static JobSummary FromWire(Wire.JobSummary summary) => new(
+        new JobId(summary.Job),
+        Statuses.FromWire(summary.Status),
+        summary.Step,
+        summary.TotalSteps,
+        summary.Submitted.FromWire(),
+        summary.Version is { } version ? version.FromWire() : null);
+}

@@ -1,0 +1,40 @@
+using ClusterNet.Cluster.Serialization;
+
+namespace ClusterNet.Cluster.Tests.Serialization;
+
+/// <summary>What is sent or stored comes back as it was, whatever message it is; none is forgotten.</summary>
+public sealed class RoundTripTests(SerializationFixture fixture) : IClassFixture<SerializationFixture>
+{
+    public static TheoryData<string> TypeNames => [.. SampleMessages.Types.Select(type => type.FullName!)];
+
+    [Theory]
+    [MemberData(nameof(TypeNames))]
+    public void A_message_comes_back_as_it_was(string typeName)
+    {
+        var samples = fixture.Samples.Of(SampleMessages.Types.Single(type => type.FullName == typeName));
+        Assert.True(samples.Count > 0, $"{typeName} crosses a boundary and has no sample in {nameof(SampleMessages)}: give it a codec in its protocol's serializer, and a sample");
+        foreach (var sample in samples)
+            StructuralComparer.AssertSame(sample, fixture.RoundTrip(sample));
+    }
+
+    [Fact]
+    public void Every_codec_is_for_a_message_of_a_protocol_and_the_other_way_round() =>
+        Assert.Equal(SampleMessages.Types, SerializationConfiguration.Messages.OrderBy(type => type.FullName, StringComparer.Ordinal));
+
+    [Fact]
+    public void Writing_twice_gives_the_same_bytes()
+    {
+        foreach (var sample in fixture.Samples.All())
+        {
+            var serializer = fixture.SerializerOf(sample);
+            Assert.Equal(serializer.ToBinary(sample), serializer.ToBinary(sample));
+        }
+    }
+
+    [Fact]
+    public void Manifests_are_short_and_say_their_protocol()
+    {
+        foreach (var sample in fixture.Samples.All())
+            Assert.Matches("^[PWTMS]:[a-z-]{2,18}$", fixture.SerializerOf(sample).Manifest(sample));
+    }
+}

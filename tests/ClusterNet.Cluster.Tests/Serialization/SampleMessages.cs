@@ -1,0 +1,230 @@
+using System.Reflection;
+using Akka.Actor;
+using ClusterNet.Cluster.Models;
+using ClusterNet.Cluster.Parameters;
+using ClusterNet.Cluster.Serving;
+using ClusterNet.Cluster.Training;
+using ClusterNet.Cluster.Workers;
+using ClusterNet.Core.Data;
+using ClusterNet.Core.Faults;
+using ClusterNet.Core.Jobs;
+using ClusterNet.Core.Parameters;
+using ClusterNet.Data;
+
+namespace ClusterNet.Cluster.Tests.Serialization;
+
+/// <summary>At least one message of every type, with everything in it that can be there, and one with nothing that can be left out.</summary>
+internal sealed class SampleMessages(IActorRef actor)
+{
+    private static readonly JobId Job = new("digits-cnn.7");
+    private static readonly ShardId Shard = new(Job, 3);
+    private static readonly Generation Generation = new(1L << 40);
+    private static readonly ModelVersionId Version = new("digits-cnn", 12);
+    private static readonly DateTimeOffset Time = new DateTimeOffset(2026, 11, 23, 18, 50, 1, TimeSpan.FromMinutes(-210)).AddTicks(1234567);
+    private static readonly Fault[] Faults =
+    [
+        new("", "grün ≠ 緑 \0 \u2028 😀"), Fault.Unknown("config/jobs/x.yaml:12 training.optimizer.kind", "adm", ["sgd", "adam"]),
+    ];
+
+    private static readonly EpochRecord[] Epochs =
+    [
+        new(1, 100, double.NaN, new Dictionary<string, double> { ["loss"] = double.PositiveInfinity, ["précision"] = -0.0 }, false),
+        new(2, 200, 0.1, new Dictionary<string, double>(), true),
+    ];
+
+    private static readonly LossPoint[] Losses = [new(1, 2.3), new(long.MaxValue, double.Epsilon)];
+
+    private static readonly Dictionary<string, IReadOnlyDictionary<string, double>> Metrics = new()
+    {
+        ["validation"] = new Dictionary<string, double> { ["accuracy"] = 0.98, ["loss"] = 1.0 / 3 },
+        ["test"] = new Dictionary<string, double>(),
+    };
+
+    private static readonly JobResult Result = new(Version, 1000, 10, 12345.6, new string('a', 64), 900, Metrics);
+    private static readonly JobProgress Progress = new(Job, JobStatus.Failed, 5, 1000, 0, 10, 0.5, 1e6, Epochs[0], "no more memory");
+    private static readonly JobSummary Summary = new(Job, JobStatus.Completed, 1000, 1000, Time, Version);
+
+    private static readonly ParameterLayout Layout = new([("conv.weight", [8, 1, 3, 3]), ("conv.bias", [8]), ("gain", [])]);
+    private static readonly WorkerProtocol.JobPlan Plan = new(Layout, 1000, 0, 200, """{"steps":[]}""", new string('f', 64));
+
+    private static readonly ModelVersion Model = new(
+        Version, Job, 900, -1, JobSpecs.Full.Model, new DataSignature(LearningTask.Classification, ["image"], [1, 8, 8], ["0", "1", ""], "y"),
+        new string('f', 64), 82, new string('a', 64), Metrics, Time);
+
+    private static readonly ModelProtocol.StoredVersion Stored = new(Model, JobSpecs.Full.Training.Loss, "{}", [new(0, 50), new(50, 32)]);
+
+    private static readonly RawSamples.Table Table = new(["age", "größe", ""], [["61", null, ""], [], ["", "x", "y", null], ["\r\n\"", "1e-3", "😀"]]);
+
+    private static readonly RawSamples.Array Array = new(
+        [2, 2], new[] { 1f, -0f, float.NaN, float.PositiveInfinity, float.Epsilon, float.MaxValue, 0, 1 }, ["benign", ""]);
+
+    /// <summary>Every type that crosses a boundary: the records of the protocols, whatever carries one of their interfaces, and what is stored or answered beside them.</summary>
+    public static IReadOnlyList<Type> Types { get; } =
+    [
+        .. new[] { typeof(ParameterProtocol), typeof(WorkerProtocol), typeof(TrainingProtocol), typeof(ModelProtocol), typeof(ServingProtocol) }
+            .SelectMany(Nested)
+            .Concat(typeof(ICluster).Assembly.GetTypes().Where(IsMessage))
+            .Concat([
+                typeof(JobProgress), typeof(JobDetails), typeof(JobSummary), typeof(JobResult), typeof(EpochRecord), typeof(LossPoint),
+                typeof(ModelVersion), typeof(Prediction), typeof(ShardCheckpoint),
+            ])
+            .Distinct()
+            .OrderBy(type => type.FullName, StringComparer.Ordinal),
+    ];
+
+    /// <summary>The samples of one type.</summary>
+    public IReadOnlyList<object> Of(Type type) => [.. All().Where(message => message.GetType() == type)];
+
+    public IEnumerable<object> All() => Parameters().Concat(Workers()).Concat(Training()).Concat(Models()).Concat(Serving());
+
+    public static TensorPayload Tensor(params float[] values)
+    {
+        var buffer = new TensorBufferPool(values.Length + 2).Rent();
+        values.CopyTo(buffer.Array, 1);
+        return new TensorPayload(buffer, 1, values.Length);
+    }
+
+    private IEnumerable<object> Parameters()
+    {
+        var setup = new ParameterProtocol.ShardSetup(JobSpecs.Full.Training, 1L << 33, Layout, 4);
+        yield return setup;
+        yield return new ParameterProtocol.ShardSetup(JobSpecs.Plain.Training, 1, Layout, 1);
+        yield return new ParameterProtocol.Commands.Open(Shard, Generation, setup, 0, actor);
+        yield return new ParameterProtocol.Commands.Open(Shard, Generation, setup, null, actor);
+        yield return new ParameterProtocol.Commands.Push(Shard, Generation, 9, new TreeNode(2, 1), Tensor(1, -0f, float.NaN), new StepStatistics(32, 70.5));
+        yield return new ParameterProtocol.Commands.Push(Shard, Generation.None, 0, default, Tensor(), default);
+        yield return new ParameterProtocol.Commands.ShareNorms(Shard, 2, 9, 1, [0.1, double.NegativeInfinity, -0.0]);
+        yield return new ParameterProtocol.Commands.Meet(Shard, Generation, [actor, actor]);
+        yield return new ParameterProtocol.Commands.MarkBest(Shard, Generation, 9);
+        yield return new ParameterProtocol.Commands.TakeCheckpoint(Shard, Generation, 9);
+        yield return new ParameterProtocol.Commands.KeepCheckpoints(Shard, Generation, [0, 200, long.MaxValue]);
+        yield return new ParameterProtocol.Commands.Publish(Shard, Generation, Version, ParameterProtocol.WeightsSelection.Best);
+        yield return new ParameterProtocol.Commands.Close(Shard, Generation);
+        yield return new ParameterProtocol.Queries.Pull(Shard, Generation, 9);
+        yield return new ParameterProtocol.Queries.PullSelected(Shard, Generation, ParameterProtocol.WeightsSelection.Current);
+        yield return new ParameterProtocol.Queries.PullInitial(Shard, Generation, new ShardRange(1024, 2048));
+        yield return new ParameterProtocol.Replies.Opened(Shard, Generation, 9);
+        yield return new ParameterProtocol.Replies.OpenFailed(Shard, Generation, 200, "damaged");
+        yield return new ParameterProtocol.Replies.Pulled(Shard, Generation, 9, Tensor(0.25f, float.PositiveInfinity));
+        foreach (var reason in Enum.GetValues<ParameterProtocol.RefusalReason>())
+            yield return new ParameterProtocol.Replies.Refused(Shard, Generation, 9, reason);
+        yield return new ParameterProtocol.Replies.CheckpointSaved(Shard, Generation, 9);
+        yield return new ParameterProtocol.Replies.CheckpointFailed(Shard, Generation, 9, "disk full");
+        yield return new ParameterProtocol.Replies.Published(Shard, Generation, [new(0, 1), new(1, 2)]);
+        yield return new ParameterProtocol.Replies.PublishFailed(Shard, Generation, "disk full");
+        yield return new ParameterProtocol.Replies.StepsDone(Shard, Generation, 9, [new(32, 70.5), new(0, double.NaN)]);
+        yield return new ParameterProtocol.Events.CheckpointTaken(Shard, 9, Generation);
+        yield return new ShardCheckpoint(Shard, 9, Tensor(1, 2, 3), [new[] { 4f, 5 }, new[] { 6f, -0f, float.NaN }], Tensor(7, 8, 9), 6);
+        yield return new ShardCheckpoint(Shard, 0, Tensor(1), [], null, 0);
+    }
+
+    private IEnumerable<object> Workers()
+    {
+        yield return Plan;
+        foreach (var spec in JobSpecs.All)
+            yield return new WorkerProtocol.Commands.Prepare(spec);
+        yield return new WorkerProtocol.Commands.Enlist(Job, JobSpecs.Full, Plan, 2);
+        yield return new WorkerProtocol.Commands.Assign(Job, Generation, 9, 200, [new(1, 0), new(0, 2)], [actor]);
+        yield return new WorkerProtocol.Commands.Continue(Job, Generation, 400);
+        yield return new WorkerProtocol.Commands.Hold(Job, Generation);
+        foreach (var part in Enum.GetValues<WorkerProtocol.DataPart>())
+            yield return new WorkerProtocol.Commands.Evaluate(Job, Generation, ParameterProtocol.WeightsSelection.Best, part, 3, 5);
+        yield return new WorkerProtocol.Commands.Digest(Job, Generation, ParameterProtocol.WeightsSelection.Best);
+        yield return new WorkerProtocol.Commands.Dismiss(Job);
+        yield return new WorkerProtocol.Replies.Prepared(Plan);
+        yield return new WorkerProtocol.Replies.Rejected(Faults);
+        yield return new WorkerProtocol.Replies.Enlisted(Job);
+        yield return new WorkerProtocol.Replies.Reached(Job, Generation, 200);
+        yield return new WorkerProtocol.Replies.Evaluated(
+            Job, Generation, ParameterProtocol.WeightsSelection.Best, WorkerProtocol.DataPart.Test, 3, 5, new byte[] { 0, 255, 7 });
+        yield return new WorkerProtocol.Replies.Digested(Job, Generation, new string('0', 64), true);
+        yield return new WorkerProtocol.Replies.WorkFailed(Job, Generation, "the data has changed");
+    }
+
+    private static IEnumerable<object> Training()
+    {
+        yield return new TrainingProtocol.Commands.Submit(Job, JobSpecs.Full, Plan);
+        yield return new TrainingProtocol.Commands.Resume(Job);
+        yield return new TrainingProtocol.Commands.Interrupt(Job);
+        yield return new TrainingProtocol.Commands.Cancel(Job);
+        yield return new TrainingProtocol.Commands.Allocate("digits");
+        yield return new TrainingProtocol.Queries.GetDetails(Job);
+        yield return new TrainingProtocol.Queries.GetProgress(Job);
+        yield return new TrainingProtocol.Queries.ListJobs();
+        yield return new TrainingProtocol.Replies.Accepted(Job);
+        yield return new TrainingProtocol.Replies.Refused(Job, Faults);
+        yield return new TrainingProtocol.Replies.Allocated(Job);
+        yield return new TrainingProtocol.Replies.Jobs([Job, new("a")]);
+        yield return Progress;
+        foreach (var status in Enum.GetValues<JobStatus>())
+            yield return new JobProgress(Job, status, 0, 0, 0, 0, null, 0, null, null);
+        yield return Epochs[0];
+        yield return Losses[1];
+        yield return Summary;
+        yield return Summary with { Version = null, Submitted = DateTimeOffset.MinValue };
+        yield return Summary with { Submitted = DateTimeOffset.MaxValue };
+        yield return Result;
+        yield return new JobDetails(Summary, JobSpecs.Full, Progress, Epochs, Losses, [200, 400], Result);
+        yield return new JobDetails(Summary, JobSpecs.Plain, Progress, [], [], [], null);
+        yield return new TrainingProtocol.Events.JobSubmitted(Job, JobSpecs.Full, Plan, Time);
+        yield return new TrainingProtocol.Events.GenerationOpened(Generation, 200, "a worker left", Time);
+        yield return new TrainingProtocol.Events.GenerationOpened(Generation, null, "", Time);
+        yield return new TrainingProtocol.Events.CheckpointCommitted(200, Epochs, Losses, TimeSpan.FromTicks(123456789), [100, 200]);
+        yield return new TrainingProtocol.Events.VersionReserved(Version);
+        yield return new TrainingProtocol.Events.JobInterrupted(Time);
+        yield return new TrainingProtocol.Events.JobCompleted(Result, Epochs, Losses, Time);
+        yield return new TrainingProtocol.Events.JobEnded(JobStatus.Failed, "no more memory", Time);
+        yield return new TrainingProtocol.Events.JobEnded(JobStatus.Cancelled, null, Time);
+        yield return new TrainingProtocol.Events.JobAllocated(Job, Time);
+    }
+
+    private static IEnumerable<object> Models()
+    {
+        yield return Model;
+        yield return Stored;
+        yield return new ModelProtocol.Commands.Reserve("digits-cnn", Job);
+        yield return new ModelProtocol.Commands.Register(Stored);
+        yield return new ModelProtocol.Commands.Delete("digits-cnn", 12);
+        yield return new ModelProtocol.Commands.Delete("no such / model", null);
+        yield return new ModelProtocol.Queries.Find("digits-cnn", 12);
+        yield return new ModelProtocol.Queries.Find("", null);
+        yield return new ModelProtocol.Queries.List();
+        yield return new ModelProtocol.Replies.Reserved(Version);
+        yield return new ModelProtocol.Replies.Registered(Version);
+        yield return new ModelProtocol.Replies.Found(Stored);
+        yield return new ModelProtocol.Replies.Unknown(Faults[1]);
+        yield return new ModelProtocol.Replies.Models([Model, Model with { Job = new("other") }]);
+        yield return new ModelProtocol.Replies.Models([]);
+        yield return new ModelProtocol.Replies.Deleted([Version]);
+        yield return new ModelProtocol.Events.VersionReserved(Version, Job);
+        yield return new ModelProtocol.Events.VersionRegistered(Stored);
+        yield return new ModelProtocol.Events.VersionDeleted(Version);
+    }
+
+    private static IEnumerable<object> Serving()
+    {
+        yield return new ServingProtocol.Queries.Predict(Version, Table);
+        yield return new ServingProtocol.Queries.Predict(Version, Array);
+        yield return new ServingProtocol.Queries.Evaluate(Version, new RawSamples.Table([], []));
+        yield return new ServingProtocol.Queries.Evaluate(Version, new RawSamples.Array([3], ReadOnlyMemory<float>.Empty, []));
+        yield return new Prediction(Version, ["benign", "malignant"], new[] { 0.25f, 0.75f, float.NaN, -0f });
+        yield return new Prediction(Version, [], ReadOnlyMemory<float>.Empty);
+        yield return new ServingProtocol.Replies.EvaluationDone(Version, Metrics["validation"]);
+        foreach (var kind in Enum.GetValues<ServingProtocol.FailureKind>())
+            yield return new ServingProtocol.Replies.PredictFailed(Version, kind, Faults);
+    }
+
+    private static IEnumerable<Type> Nested(Type type) =>
+        type.GetNestedTypes(BindingFlags.Public | BindingFlags.NonPublic).SelectMany(nested => IsGroup(nested) ? Nested(nested) : IsRecord(nested) ? [nested] : []);
+
+    private static bool IsGroup(Type type) => type is { IsAbstract: true, IsSealed: true };
+
+    private static bool IsRecord(Type type) => !type.IsEnum && !type.IsInterface && !type.IsDefined(typeof(System.Runtime.CompilerServices.CompilerGeneratedAttribute));
+
+    private static bool IsMessage(Type type) => type is { IsAbstract: false } && !type.IsAssignableTo(typeof(INoSerializationVerificationNeeded))
+        && new[]
+        {
+            typeof(ParameterProtocol.IShardMessage), typeof(WorkerProtocol.IWorkerMessage), typeof(TrainingProtocol.IJobMessage),
+            typeof(ModelProtocol.IModelMessage), typeof(ServingProtocol.IVersionMessage),
+        }.Any(family => type.IsAssignableTo(family));
+}

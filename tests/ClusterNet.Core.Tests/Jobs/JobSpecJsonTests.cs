@@ -132,7 +132,7 @@ public sealed class JobSpecJsonTests
     private static readonly Gen<JobSpec> _job =
         from data in _data
         from training in _training
-        from kind in _word
+        from kind in _word.Where(word => !string.IsNullOrWhiteSpace(word))
         from settings in Gen.Dictionary(_word.Where(word => word is not ("kind" or "initialisation")), Setting(3))[0, 4]
         from initialisation in Any<InitialisationKind>()
         from gain in _positive

@@ -56,9 +56,6 @@ public sealed class LossFunction : IDisposable
     /// <summary>Values of each sample in what <see cref="ToProbabilities"/> gives: one a class, or one.</summary>
     public int Columns => Task == LearningTask.Classification ? Classes : 1;
 
-    /// <summary>Whether targets are class indices for the loss; otherwise they are numbers.</summary>
-    internal bool UsesLabels => _kind == LossKind.CrossEntropy;
-
     /// <summary>Outputs that a model needs: one a class for cross-entropy, else one.</summary>
     public static int OutputsOf(LossSpec loss, DataSignature signature) =>
         KindOf(loss, signature) == LossKind.CrossEntropy ? Math.Max(1, signature.Classes.Count) : 1;
@@ -137,25 +134,17 @@ public sealed class LossFunction : IDisposable
     /// <returns>the sum of the samples' weights</returns>
     internal double Fill(SampleSet samples, ReadOnlySpan<int> positions, Staging staging)
     {
-        if (Task == LearningTask.Regression)
-        {
-            var values = samples.Values.Span;
-            for (var i = 0; i < positions.Length; i++)
-                staging.Targets[i] = values[positions[i]];
-            return positions.Length;
-        }
-        var labels = samples.Labels.Span;
         var sum = 0.0;
         for (var i = 0; i < positions.Length; i++)
-        {
-            var label = labels[positions[i]];
-            sum += WeightOf(label);
-            if (UsesLabels)
-                staging.Labels[i] = label;
-            else
-                (staging.Targets[i], staging.Weights[i]) = BinaryTarget(label);
-        }
+            sum += FillRow(samples, positions[i], i, staging);
         return sum;
+    }
+
+    /// <summary>Writes the targets of consecutive samples as the loss wants them.</summary>
+    internal void Fill(SampleSet samples, int first, int count, Staging staging)
+    {
+        for (var i = 0; i < count; i++)
+            FillRow(samples, first + i, i, staging);
     }
 
     /// <summary>The weighted losses of the samples, [n] or [n, 1], or (reduction sum) their sum.</summary>
@@ -180,6 +169,21 @@ public sealed class LossFunction : IDisposable
                 var losses = F.mse_loss(probabilities, batch.Targets, nn.Reduction.None).mul(batch.Weights);
                 return reduction == nn.Reduction.Sum ? losses.sum() : losses;
         }
+    }
+
+    private double FillRow(SampleSet samples, int position, int row, Staging staging)
+    {
+        if (Task == LearningTask.Regression)
+        {
+            staging.Targets[row] = samples.Values.Span[position];
+            return 1;
+        }
+        var label = samples.Labels.Span[position];
+        if (_kind == LossKind.CrossEntropy)
+            staging.Labels[row] = label;
+        else
+            (staging.Targets[row], staging.Weights[row]) = BinaryTarget(label);
+        return WeightOf(label);
     }
 
     /// <summary>

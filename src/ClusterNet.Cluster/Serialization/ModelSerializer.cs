@@ -5,7 +5,7 @@ using static ClusterNet.Cluster.Models.ModelProtocol;
 
 namespace ClusterNet.Cluster.Serialization;
 
-/// <summary>Messages and events of the registry of models. See models.proto.</summary>
+/// <summary>Messages and events of the registry of models, and the weights of versions. See models.proto.</summary>
 /// <param name="system">resolves actor references</param>
 internal sealed class ModelSerializer(ExtendedActorSystem system) : ProtocolSerializer(system, Table, Id)
 {
@@ -46,7 +46,16 @@ internal sealed class ModelSerializer(ExtendedActorSystem system) : ProtocolSeri
             m => new Wire.ModelVersionReserved { Version = m.Version.ToWire(), Job = m.Job.Value },
             w => new Events.VersionReserved(w.Version.FromWire(), new JobId(w.Job)))
         .Add<Events.VersionRegistered, Wire.ModelWhole>("M:version-registered", m => Whole(m.Stored), w => new Events.VersionRegistered(FromWire(w.Stored)))
-        .Add<Events.VersionDeleted, Wire.ModelOnly>("M:version-deleted", m => Only(m.Version), w => new Events.VersionDeleted(w.Version.FromWire()));
+        .Add<Events.VersionDeleted, Wire.ModelOnly>("M:version-deleted", m => Only(m.Version), w => new Events.VersionDeleted(w.Version.FromWire()))
+        .Add<Events.WeightsDeleted, Wire.ModelOnly>("M:weights-deleted", m => Only(m.Version), w => new Events.WeightsDeleted(w.Version.FromWire()))
+        .AddFrame<WeightsPart, Wire.ModelWeights>(
+            "M:weights",
+            m => m.Values.Length == m.Range.Length
+                ? new Wire.ModelWeights { Version = m.Version.ToWire(), Range = m.Range.ToWire(), Sha256 = m.Sha256 }
+                : throw new ArgumentException($"{m.Values.Length} values for a range of {m.Range.Length}"),
+            m => [m.Values.Buffer.Array.AsMemory(m.Values.Offset, m.Values.Length)],
+            (w, tensors) => new WeightsPart(w.Version.FromWire(), w.Range.FromWire(), tensors.Payload(w.Range.Length), w.Sha256),
+            w => $"weights of {w.Version.FromWire()} from {w.Range.Offset}");
 
     private static Wire.ModelOnly Only(ModelVersionId version) => new() { Version = version.ToWire() };
 

@@ -58,16 +58,16 @@ internal sealed class SampleMessages(IActorRef actor)
     private static readonly RawSamples.Array Array = new(
         [2, 2], new[] { 1f, -0f, float.NaN, float.PositiveInfinity, float.Epsilon, float.MaxValue, 0, 1 }, ["benign", ""]);
 
-    /// <summary>Every type that crosses a boundary: the records of the protocols, whatever carries one of their interfaces, and what is stored or answered beside them.</summary>
+    /// <summary>Every type that crosses a boundary: the records of all protocols, whatever carries one of their interfaces, and what is stored or answered beside them.</summary>
     public static IReadOnlyList<Type> Types { get; } =
     [
-        .. new[] { typeof(ParameterProtocol), typeof(WorkerProtocol), typeof(TrainingProtocol), typeof(ModelProtocol), typeof(ServingProtocol) }
-            .SelectMany(Nested)
-            .Concat(typeof(ICluster).Assembly.GetTypes().Where(IsMessage))
+        .. typeof(ICluster).Assembly.GetTypes().Where(type => IsGroup(type) && type.Name.EndsWith("Protocol", StringComparison.Ordinal)).SelectMany(Nested)
+            .Concat(typeof(ICluster).Assembly.GetTypes().Where(IsOfFamily))
             .Concat([
                 typeof(JobProgress), typeof(JobDetails), typeof(JobSummary), typeof(JobResult), typeof(EpochRecord), typeof(LossPoint),
-                typeof(ModelVersion), typeof(Prediction), typeof(ShardCheckpoint),
+                typeof(ModelVersion), typeof(Prediction), typeof(ShardCheckpoint), typeof(WeightsPart),
             ])
+            .Where(type => !type.IsAssignableTo(typeof(INoSerializationVerificationNeeded)))
             .Distinct()
             .OrderBy(type => type.FullName, StringComparer.Ordinal),
     ];
@@ -199,6 +199,8 @@ internal sealed class SampleMessages(IActorRef actor)
         yield return new ModelProtocol.Events.VersionReserved(Version, Job);
         yield return new ModelProtocol.Events.VersionRegistered(Stored);
         yield return new ModelProtocol.Events.VersionDeleted(Version);
+        yield return new ModelProtocol.Events.WeightsDeleted(Version);
+        yield return new WeightsPart(Version, new ShardRange(1024, 3), Tensor(1, float.NaN, -0f), new string('a', 64));
     }
 
     private static IEnumerable<object> Serving()
@@ -221,7 +223,7 @@ internal sealed class SampleMessages(IActorRef actor)
 
     private static bool IsRecord(Type type) => !type.IsEnum && !type.IsInterface && !type.IsDefined(typeof(System.Runtime.CompilerServices.CompilerGeneratedAttribute));
 
-    private static bool IsMessage(Type type) => type is { IsAbstract: false } && !type.IsAssignableTo(typeof(INoSerializationVerificationNeeded))
+    private static bool IsOfFamily(Type type) => type is { IsAbstract: false }
         && new[]
         {
             typeof(ParameterProtocol.IShardMessage), typeof(WorkerProtocol.IWorkerMessage), typeof(TrainingProtocol.IJobMessage),

@@ -20,6 +20,7 @@ internal sealed class CsvRows : IRow, IDisposable
 {
     private const int MaxRecordBytes = 16 << 20;
     private readonly CsvReader _reader;
+    private readonly Func<bool> _read;
     private readonly char[] _cell = new char[Cells.MaxLength];
     private bool _peeked;
 
@@ -46,6 +47,7 @@ internal sealed class CsvRows : IRow, IDisposable
                 FieldCountMismatch = CsvFieldCountHandling.Allow,
             },
             leaveOpen: false);
+        _read = _reader.Read;
         try
         {
             Columns = ReadColumns(csv.Header);
@@ -88,7 +90,7 @@ internal sealed class CsvRows : IRow, IDisposable
             _peeked = false;
             return true;
         }
-        return Guarded(_reader.Read);
+        return Guarded(_read);
     }
 
     /// <inheritdoc/>
@@ -123,7 +125,7 @@ internal sealed class CsvRows : IRow, IDisposable
     {
         if (!header)
         {
-            if (!Guarded(_reader.Read))
+            if (!Guarded(_read))
                 throw new InputException(Name, "the file is empty; give one with at least one row");
             _peeked = true;
             return [.. Enumerable.Range(0, _reader.FieldCount).Select(index => $"c{index}")];

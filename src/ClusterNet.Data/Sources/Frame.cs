@@ -59,6 +59,20 @@ internal abstract record SamplePlaces
         public override string this[int index] => $"{Name}[{index}]";
     }
 
+    /// <summary>Entries of several arrays, one after the other.</summary>
+    public sealed record Runs(IReadOnlyList<(string Name, int Start)> Arrays) : SamplePlaces
+    {
+        /// <inheritdoc/>
+        public override string this[int index]
+        {
+            get
+            {
+                var (name, start) = Arrays.Last(array => array.Start <= index);
+                return $"{name}[{index - start}]";
+            }
+        }
+    }
+
     /// <summary>Files of a folder.</summary>
     public sealed record Files(IReadOnlyList<string> Paths) : SamplePlaces
     {

@@ -30,7 +30,7 @@ internal static class CsvSamples
                 throw new InputException(text.Place, $"more than {options.MaxBytes >> 20} MB of text, which is the most that is read at once; give it in parts");
             rows.Add(row);
         }
-        if (rows.Count == 0)
+        if (rows.Count == 0 && faults.IsEmpty)
             faults.Add(text.Name, "no rows below the header; there is nothing to predict");
         faults.ThrowIfAny();
         return new RawSamples.Table(text.Columns, rows);

@@ -27,7 +27,7 @@ internal static class JsonSamples
         }
         catch (JsonException exception)
         {
-            throw new InputException($"{name}:{exception.LineNumber + 1}", $"not JSON: {exception.Message}");
+            throw new InputException(exception.LineNumber is { } line ? $"{name}:{line + 1}" : name, $"not JSON: {exception.Message}");
         }
         using (document)
         {

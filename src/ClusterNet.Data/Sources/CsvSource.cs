@@ -24,7 +24,7 @@ internal static class CsvSource
             table.Add(rows);
             lines.Add(rows.Line);
         }
-        if (lines.Count == 0)
+        if (lines.Count == 0 && faults.IsEmpty)
             faults.Add(rows.Name, "no rows below the header; there is nothing to learn from");
         return table.Build(rows.Name, new SamplePlaces.Lines(rows.Name, lines.Take()));
     }

@@ -84,6 +84,9 @@ public static class MetricNames
     /// <summary>The name of a metric of one class: <c>f1/2</c>.</summary>
     public static string OfClass(string name, int label) => string.Create(CultureInfo.InvariantCulture, $"{name}/{label}");
 
+    /// <summary>Whether a report of this task can hold the name; of single classes any, since how many there are is only known with the data.</summary>
+    public static bool IsKnown(LearningTask task, string name) => ForTask(task).Contains(name) || (task == LearningTask.Classification && IsOfClass(name));
+
     /// <summary>Whether more is better. False for losses and errors.</summary>
     /// <exception cref="ArgumentException">no metric has this name</exception>
     public static bool HigherIsBetter(string name)
@@ -91,10 +94,13 @@ public static class MetricNames
         ArgumentNullException.ThrowIfNull(name);
         if (name is Loss or Brier or Ece or Mse or Mae or Rmse)
             return false;
+        return All.Contains(name) || IsOfClass(name) ? true : throw new ArgumentException($"no metric '{name}'", nameof(name));
+    }
+
+    private static bool IsOfClass(string name)
+    {
         var slash = name.IndexOf('/', StringComparison.Ordinal);
-        if (slash < 0 ? All.Contains(name) : PerClass.Contains(name[..slash]) && int.TryParse(name.AsSpan(slash + 1), NumberStyles.None, CultureInfo.InvariantCulture, out _))
-            return true;
-        throw new ArgumentException($"no metric '{name}'", nameof(name));
+        return slash > 0 && PerClass.Contains(name[..slash]) && int.TryParse(name.AsSpan(slash + 1), NumberStyles.None, CultureInfo.InvariantCulture, out _);
     }
 }
 

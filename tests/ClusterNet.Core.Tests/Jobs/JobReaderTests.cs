@@ -135,6 +135,15 @@ public sealed class JobReaderTests
     public void A_wrong_training_setting_is_named(string name, string value, string place) =>
         Assert.Equal(place, Assert.Single(Faults(Job(M((name, S(value)))))).Place);
 
+    [Fact]
+    public void A_metric_that_the_task_does_not_have_is_refused()
+    {
+        var fault = Assert.Single(Faults(Job(M(("metric", S("acuracy"))))));
+        Assert.Equal(("training.metric", "acuracy"), (fault.Place, fault.Found));
+        Assert.Contains("accuracy", fault.Candidates);
+        Assert.Equal("recall/1", Read(Job(M(("metric", S("recall/1"))))).Training.Metric);
+    }
+
     [Theory]
     [InlineData("adam", "momentum", "0.9")]
     [InlineData("sgd", "beta1", "0.5")]

@@ -2,6 +2,7 @@ using System.Collections;
 using System.Reflection;
 using System.Runtime.CompilerServices;
 using ClusterNet.Core.Jobs;
+using ClusterNet.Core.Metrics;
 using CsCheck;
 
 namespace ClusterNet.Core.Tests.Jobs;
@@ -108,7 +109,6 @@ public sealed class JobSpecJsonTests
         from bounds in _positive.Nullable().Array[2]
         from factor in _positive
         from stop in Gen.Bool
-        from metric in _word
         select new TrainingSpec
         {
             Optimizer = optimizer,
@@ -126,7 +126,6 @@ public sealed class JobSpecJsonTests
             Checkpoint = new CheckpointSpec(numbers[0], numbers[1]),
             EarlyStopping = stop ? new EarlyStoppingSpec(numbers[3], factor) : null,
             Select = selection,
-            Metric = metric,
         };
 
     private static readonly Gen<JobSpec> _job =
@@ -136,7 +135,8 @@ public sealed class JobSpecJsonTests
         from settings in Gen.Dictionary(_word.Where(word => word is not ("kind" or "initialisation")), Setting(3))[0, 4]
         from initialisation in Any<InitialisationKind>()
         from gain in _positive
-        select new JobSpec("a-job.1", data, new ModelSpec(kind, settings, new InitialisationSpec(initialisation, gain)), training);
+        from metric in Gen.OneOf([.. MetricNames.ForTask(data.Task).Select(Gen.Const)])
+        select new JobSpec("a-job.1", data, new ModelSpec(kind, settings, new InitialisationSpec(initialisation, gain)), training with { Metric = metric });
 
     [Fact]
     public void A_job_survives_the_journal_bit_by_bit() => _job.Sample(

@@ -173,6 +173,8 @@ public sealed class MetricValueTests
             Assert.Throws<ArgumentException>(() => MetricNames.HigherIsBetter(name));
         Assert.Contains("f1/2", MetricNames.ForTask(LearningTask.Classification, 3));
         Assert.DoesNotContain("accuracy", MetricNames.ForTask(LearningTask.Regression));
+        Assert.True(MetricNames.IsKnown(LearningTask.Classification, "f1/2") && MetricNames.IsKnown(LearningTask.Regression, "r2"));
+        Assert.False(MetricNames.IsKnown(LearningTask.Regression, "f1/2") || MetricNames.IsKnown(LearningTask.Classification, "r2"));
     }
 
     private static MetricReport Predicted(int[] labels, int[] predictions, int classes)

@@ -54,6 +54,19 @@ public sealed class NpzTests : IDisposable
     }
 
     [Fact]
+    public void Colour_pictures_with_channels_last_are_seen_with_channels_first()
+    {
+        var pixels = Enumerable.Range(0, 24).Select(i => (byte)i).ToArray();
+        var path = File(("X", NumpyFiles.Npy("|u1", "(2, 2, 2, 3)", pixels)), ("y", Labels));
+        var data = DataPipeline.Load(Specs.Npz(path) with { Shape = [3, 2, 2] }, 1);
+        Assert.Equal([0, 3, 6, 9, 1, 4, 7, 10, 2, 5, 8, 11], data.Training[0].ToArray());
+        var request = Requests.RawSampleReader.Read(path, Requests.RawSampleOptions.For(data.Preparation.Signature));
+        Assert.Equal(data.Training.Features.ToArray(), data.Preparation.Prepare(request, withTargets: false).Features.ToArray());
+        var first = new RawSamples.Array([3, 2, 2], data.Training.Features, []);
+        Assert.Equal(data.Training.Features.ToArray(), data.Preparation.Prepare(first, withTargets: false).Features.ToArray());
+    }
+
+    [Fact]
     public void Arrays_named_for_their_part_make_the_split()
     {
         var path = File(

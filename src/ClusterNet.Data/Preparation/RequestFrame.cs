@@ -73,7 +73,8 @@ internal static class RequestFrame
 
     private static Frame FromArray(RawSamples.Array array, ArrayPreparation lanes, DataSignature signature, bool withTargets, Cells cells)
     {
-        if (!SameButForOnes(array.Shape, lanes.SourceShape) && !SameButForOnes(array.Shape, signature.Shape) && !(array.Shape.Count == 1 && array.Shape[0] == lanes.Elements))
+        var samples = ChannelOrder.First(new ArrayFeatures(lanes.Name, array.Shape, array.Values), signature.Shape);
+        if (!SameButForOnes(samples.Shape, lanes.SourceShape) && !SameButForOnes(samples.Shape, signature.Shape) && !(samples.Shape.Count == 1 && samples.Elements == lanes.Elements))
             throw new InputException(Samples, $"samples of shape [{string.Join(", ", array.Shape)}]; this model takes [{string.Join(", ", signature.Shape)}]");
         CheckTargets(array, withTargets, signature);
         var faults = new FaultList();
@@ -82,7 +83,7 @@ internal static class RequestFrame
         for (var i = 0; i < array.Count && !faults.IsFull; i++)
             builder.Add(new ValueRow(i, array, 0));
         var places = new SamplePlaces.Entries(Samples);
-        return builder.Build(Samples, places) with { Features = new ArrayFeatures(lanes.Name, lanes.SourceShape, array.Values) };
+        return builder.Build(Samples, places) with { Features = samples with { Shape = lanes.SourceShape } };
     }
 
     private static void CheckTargets(RawSamples.Array array, bool withTargets, DataSignature signature)

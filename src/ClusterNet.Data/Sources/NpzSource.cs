@@ -21,7 +21,7 @@ internal static class NpzSource
             faults.AddUnknown("data.split.column", "array", column, file.Name, file.Arrays);
         faults.ThrowIfAny();
 
-        var features = NpzArrays.Features(file, spec.FeatureArray, [.. blocks.Select(block => block.Features)]);
+        var features = ChannelOrder.First(NpzArrays.Features(file, spec.FeatureArray, [.. blocks.Select(block => block.Features)]), spec.Shape);
         var target = NpzArrays.Target(file, spec.Target, [.. blocks.Select(block => block.Target)], spec.Task);
         var words = column is null ? null : NpzArrays.Words(file, column, [column]);
         var starts = new List<(string Name, int Start)>();

@@ -1,10 +1,13 @@
+using System.Globalization;
 using ClusterNet.Core.Faults;
+using ClusterNet.Core.Metrics;
 
 namespace ClusterNet.Core.Jobs;
 
 /// <summary>What must hold between the settings of a job, each of which may be right by itself.</summary>
 internal static class JobRules
 {
+    private const int MaxClasses = 10_000;
     private static readonly OptimizerSpec _plainOptimizer = new();
     private static readonly ScheduleSpec _plainSchedule = new();
     private static readonly SplitSpec _plainSplit = new(SplitKind.Stratified);
@@ -16,6 +19,7 @@ internal static class JobRules
         CheckSplit(spec.Data, faults);
         CheckPreparation(spec.Data, faults);
         CheckLength(spec.Training, faults);
+        CheckMetric(spec, faults);
         CheckSelection(spec, faults);
         CheckLoss(spec.Training.Loss, spec.Data.Task, faults);
         CheckOptimizer(spec.Training.Optimizer, faults);
@@ -129,6 +133,18 @@ internal static class JobRules
             faults.Add(new Fault("training.slices", $"{training.Slices} slices can't be cut from a batch of {training.BatchSize}"));
         if (training.Workers > training.Slices)
             faults.Add(new Fault("training.workers", $"{training.Workers} workers can't share {training.Slices} slices: a worker needs at least one"));
+    }
+
+    private static void CheckMetric(JobSpec spec, ICollection<Fault> faults)
+    {
+        var metric = spec.Training.Metric;
+        var names = MetricNames.ForTask(spec.Data.Task);
+        var slash = metric.IndexOf('/', StringComparison.Ordinal);
+        // of one class: recall/2; how many classes there are is not known before the data is read
+        if (slash > 0 && int.TryParse(metric.AsSpan(slash + 1), NumberStyles.None, CultureInfo.InvariantCulture, out var label) && label < MaxClasses)
+            names = MetricNames.ForTask(spec.Data.Task, label + 1);
+        if (!names.Contains(metric))
+            faults.Add(Fault.Unknown("training.metric", metric, MetricNames.ForTask(spec.Data.Task)));
     }
 
     private static void CheckSelection(JobSpec spec, ICollection<Fault> faults)

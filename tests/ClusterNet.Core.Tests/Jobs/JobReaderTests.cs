@@ -128,6 +128,9 @@ public sealed class JobReaderTests
         { "early-stopping", "soon", "training.early-stopping" },
         { "clip", "1", "training.clip" },
         { "checkpoint", "often", "training.checkpoint" },
+        { "metric", "acuracy", "training.metric" },
+        { "metric", "r2", "training.metric" },
+        { "metric", "recall/x", "training.metric" },
     };
 
     [Theory]
@@ -164,6 +167,13 @@ public sealed class JobReaderTests
         var faults = Faults(Job(M(("select", S("best")), ("early-stopping", M(("patience", S("3"))))), none));
         Assert.Equal(["training.early-stopping", "training.select"], faults.Select(fault => fault.Place).Order());
     }
+
+    [Theory]
+    [InlineData("roc-auc")]
+    [InlineData("f1-macro")]
+    [InlineData("recall/1")]
+    public void A_metric_of_the_task_or_of_one_class_can_be_gone_by(string metric) =>
+        Assert.Equal(metric, Read(Job(M(("metric", S(metric))))).Training.Metric);
 
     [Fact]
     public void Label_smoothing_belongs_to_cross_entropy() =>

@@ -1,0 +1,126 @@
+using System.CommandLine;
+using ClusterNet.Core.Faults;
+using ClusterNet.Core.Jobs;
+using ClusterNet.Node.Jobs;
+using ClusterNet.Node.Output;
+
+namespace ClusterNet.Node.Commands;
+
+/// <summary><c>train FILE</c>: from a job file to a registered model.</summary>
+internal static class TrainCommand
+{
+    /// <summary>The command.</summary>
+    public static Command Create(CommandLine line)
+    {
+        var file = new Argument<string>("FILE") { Description = "The job file (YAML)" };
+        var overrides = new Option<string[]>("--set") { Description = "Change a setting, e.g. training.epochs=5 or model.hidden=[32,16]; an empty value takes it back. Repeatable", HelpName = "PATH=VALUE" };
+        var name = new Option<string?>("--name") { Description = "Name of the job and of its model, instead of the file's", HelpName = "NAME" };
+        var dryRun = new Option<bool>("--dry-run") { Description = "Show the resolved job, the data's parts, the model and the shards; train nothing" };
+        var plot = PlotOption();
+        var command = new Command("train", "Train a model as a job file says, and register it") { file, overrides, name, dryRun, plot };
+        line.On(command, (parse, run) => RunAsync(
+            run,
+            parse.GetRequiredValue(file),
+            parse.GetValue(overrides) ?? [],
+            parse.GetValue(name),
+            parse.GetValue(dryRun),
+            parse.GetValue(plot)));
+        return command;
+    }
+
+    /// <summary>The option that <c>train</c> and <c>resume</c> share.</summary>
+    public static Option<string?> PlotOption() => new("--plot") { Description = "Draw the loss curve into this .png or .svg file at the end", HelpName = "FILE" };
+
+    private static async Task<int> RunAsync(CommandRun run, string file, IReadOnlyList<string> overrides, string? name, bool dryRun, string? plot)
+    {
+        var faults = LossPlot.Check(plot);
+        JobFile? job = null;
+        try
+        {
+            job = JobFile.Load(file, overrides, name, spec => Inspect(run, spec));
+        }
+        catch (InputException error)
+        {
+            faults = [.. error.Faults, .. faults];
+        }
+        if (faults.Count > 0)
+            throw new InputException(faults);
+
+        try
+        {
+            if (dryRun)
+                return DryRun.Show(run, job!.Spec);
+            await using var cluster = await run.StartClusterAsync();
+            var id = await cluster.SubmitAsync(job!.Spec, run.Interrupt);
+            return await new JobFollower(run, cluster, id, job.Spec).RunAsync(plot);
+        }
+        catch (InputException error)
+        {
+            throw job!.Locate(error);
+        }
+    }
+
+    // what only data and model can tell, for a job that is refused anyway
+    private static IReadOnlyList<Fault> Inspect(CommandRun run, JobSpec spec)
+    {
+        try
+        {
+            run.Host.Preview(spec);
+            return [];
+        }
+        catch (InputException error)
+        {
+            return error.Faults;
+        }
+    }
+}
+
+/// <summary><c>resume JOB</c>: goes on with an interrupted job.</summary>
+internal static class ResumeCommand
+{
+    /// <summary>The command.</summary>
+    public static Command Create(CommandLine line)
+    {
+        var job = new Argument<string>("JOB") { Description = "The job, as 'jobs list' names it" };
+        var plot = TrainCommand.PlotOption();
+        var command = new Command("resume", "Go on with an interrupted or killed job from its last checkpoint") { job, plot };
+        line.On(command, (parse, run) => RunAsync(run, parse.GetRequiredValue(job), parse.GetValue(plot)));
+        return command;
+    }
+
+    private static async Task<int> RunAsync(CommandRun run, string job, string? plot)
+    {
+        var faults = LossPlot.Check(plot);
+        if (faults.Count > 0)
+            throw new InputException(faults);
+        var id = Names.Job(job);
+        await using var cluster = await run.StartClusterAsync();
+        var details = await cluster.JobAsync(id, run.Interrupt);
+        await cluster.ResumeAsync(id, run.Interrupt);
+        return await new JobFollower(run, cluster, id, details.Spec).RunAsync(plot);
+    }
+}
+
+/// <summary>Names on the command line.</summary>
+internal static class Names
+{
+    /// <summary>A job's id.</summary>
+    /// <exception cref="InputException">no job can have this name</exception>
+    public static JobId Job(string text) =>
+        JobId.IsValid(text) ? new JobId(text) : throw new InputException("JOB", $"'{text}' can't be the name of a job; 'clusternet jobs list' shows those there are");
+
+    /// <summary>A model, and its version where one is given: <c>MODEL[:VERSION]</c>.</summary>
+    /// <exception cref="InputException">no model can have this name or version</exception>
+    public static (string Model, int? Version) Model(string text)
+    {
+        var colon = text.LastIndexOf(':');
+        var name = colon < 0 ? text : text[..colon];
+        if (!JobId.IsValid(name))
+            throw new InputException("MODEL", $"'{text}' can't be the name of a model; 'clusternet models list' shows those there are");
+        if (colon < 0)
+            return (name, null);
+        return int.TryParse(text.AsSpan(colon + 1), System.Globalization.NumberStyles.None, System.Globalization.CultureInfo.InvariantCulture, out var version) && version > 0
+            ? (name, version)
+            : throw new InputException("MODEL", $"'{text[(colon + 1)..]}' is not a version; versions are 1, 2, ...");
+    }
+}

@@ -1,0 +1,54 @@
+using ClusterNet.Core.Jobs;
+using YamlDotNet.Core;
+using YamlDotNet.Core.Events;
+
+namespace ClusterNet.Node.Output;
+
+/// <summary>Settings as YAML that a job file can hold.</summary>
+internal static class SettingsText
+{
+    /// <summary>The settings without those that say nothing: empty lists and maps.</summary>
+    public static string Yaml(SettingValue.Map settings)
+    {
+        using var writer = new StringWriter { NewLine = "\n" };
+        var emitter = new Emitter(writer, new EmitterSettings(bestIndent: 2, bestWidth: 120, isCanonical: false, maxSimpleKeyLength: 256));
+        emitter.Emit(new StreamStart());
+        emitter.Emit(new DocumentStart());
+        Emit(emitter, settings, isInline: false);
+        emitter.Emit(new DocumentEnd(isImplicit: true));
+        emitter.Emit(new StreamEnd());
+        return writer.ToString();
+    }
+
+    private static void Emit(Emitter emitter, SettingValue value, bool isInline)
+    {
+        switch (value)
+        {
+            case SettingValue.Scalar scalar:
+                emitter.Emit(new Scalar(AnchorName.Empty, TagName.Empty, scalar.Text, scalar.Text.Length == 0 ? ScalarStyle.DoubleQuoted : ScalarStyle.Any, true, true));
+                break;
+            case SettingValue.List list:
+                var isFlat = isInline || list.Items.All(item => item is SettingValue.Scalar);
+                emitter.Emit(new SequenceStart(AnchorName.Empty, TagName.Empty, true, isFlat ? SequenceStyle.Flow : SequenceStyle.Block));
+                foreach (var item in list.Items)
+                    Emit(emitter, item, isFlat);
+                emitter.Emit(new SequenceEnd());
+                break;
+            // '- standardize' says it shorter than '- standardize: {}'
+            case SettingValue.Map { Entries.Count: 1 } step when IsEmpty(step.Entries.Values.First()):
+                emitter.Emit(new Scalar(step.Entries.Keys.First()));
+                break;
+            case SettingValue.Map map:
+                emitter.Emit(new MappingStart(AnchorName.Empty, TagName.Empty, true, isInline ? MappingStyle.Flow : MappingStyle.Block));
+                foreach (var (name, entry) in map.Entries.Where(entry => !IsEmpty(entry.Value)))
+                {
+                    emitter.Emit(new Scalar(name));
+                    Emit(emitter, entry, isInline);
+                }
+                emitter.Emit(new MappingEnd());
+                break;
+        }
+    }
+
+    private static bool IsEmpty(SettingValue value) => value is SettingValue.List { Items.Count: 0 } || (value is SettingValue.Map map && map.Entries.Values.All(IsEmpty));
+}

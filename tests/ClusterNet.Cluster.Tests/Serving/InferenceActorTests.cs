@@ -1,0 +1,275 @@
+using Akka.Actor;
+using Akka.TestKit;
+using Akka.TestKit.Xunit2;
+using ClusterNet.Cluster.Models;
+using ClusterNet.Cluster.Serving;
+using ClusterNet.Cluster.Tests.Models;
+using ClusterNet.Core.Faults;
+using ClusterNet.Core.Jobs;
+using static ClusterNet.Cluster.Serving.ServingProtocol;
+
+namespace ClusterNet.Cluster.Tests.Serving;
+
+/// <summary>Every request is answered: with a prediction that no other request changed, or with what kept it from one.</summary>
+public sealed class InferenceActorTests : TestKit
+{
+    private static readonly float[] Weights = [1, 2, 3, 4, 5];
+    private static readonly ModelProtocol.StoredVersion Stored = Samples.Stored("tumor", 1, "tumor-1", Weights, 2, 3);
+    private static readonly ModelVersionId Version = Stored.Version.Id;
+    private static readonly ServingSettings Quick = new() { CheckInterval = TimeSpan.FromMilliseconds(50), RegistryPatience = TimeSpan.FromMilliseconds(200) };
+
+    private readonly FakeModel _model = new();
+    private readonly TestProbe _registry;
+
+    public InferenceActorTests()
+        : base(TestStore.Config) => _registry = CreateTestProbe();
+
+    [Fact]
+    public async Task Requests_that_come_while_the_version_is_loaded_are_answered_once_it_is()
+    {
+        await SaveWeights();
+        AnswerFinds();
+        var asker = Ask(Start(new ServingSettings()), "0.25", "1");
+        var prediction = await asker.ExpectMsgAsync<Prediction>();
+        Assert.Equal((Version, 2), (prediction.Version, prediction.Count));
+        Assert.Equal([0.75f, 0.25f, 0f, 1f], prediction.Outputs.ToArray());
+        Assert.Equal(("no", "yes"), (prediction.ClassOf(0), prediction.ClassOf(1)));
+    }
+
+    [Fact]
+    public async Task What_waits_while_the_model_computes_is_computed_together_and_told_apart()
+    {
+        var actor = await Serving();
+        _model.Hold();
+        var first = Ask(actor, "0");
+        await _model.Begun.WaitAsync();
+        TestProbe[] others = [.. Enumerable.Range(1, 5).Select(i => Ask(actor, $"0.{i}", $"0.{i}"))];
+        await Settled(actor);
+        _model.LetGo();
+        await first.ExpectMsgAsync<Prediction>();
+        for (var i = 0; i < others.Length; i++)
+        {
+            var value = (i + 1) / 10f;
+            await ExpectOutputs(others[i], 1 - value, value, 1 - value, value);
+        }
+        Assert.Equal([1, 10], _model.Batches);
+    }
+
+    [Fact]
+    public async Task A_faulty_request_among_good_ones_fails_alone()
+    {
+        var actor = await Serving();
+        _model.Hold();
+        Ask(actor, "0");
+        await _model.Begun.WaitAsync();
+        var (good, bad, alsoGood) = (Ask(actor, "0.5"), Ask(actor, "bad"), Ask(actor, "0.25"));
+        await Settled(actor);
+        _model.LetGo();
+        await ExpectOutputs(good, 0.5f, 0.5f);
+        await ExpectOutputs(alsoGood, 0.75f, 0.25f);
+        var failed = await bad.ExpectMsgAsync<Replies.PredictFailed>();
+        Assert.Equal(FailureKind.InvalidInput, failed.Kind);
+        Assert.Equal("samples[0]: 'bad' is no number", Assert.Single(failed.Faults).ToString());
+        Assert.Equal([1, 2], _model.Batches);
+    }
+
+    [Fact]
+    public async Task A_batch_of_nothing_but_faults_computes_nothing()
+    {
+        var actor = await Serving();
+        Assert.Equal(FailureKind.InvalidInput, (await Ask(actor, "bad").ExpectMsgAsync<Replies.PredictFailed>()).Kind);
+        await Ask(actor, "1").ExpectMsgAsync<Prediction>();
+        Assert.Equal([1], _model.Batches);
+    }
+
+    [Fact]
+    public async Task Too_many_are_refused_at_once_while_the_model_computes()
+    {
+        var actor = await Serving(new ServingSettings { MaxWaitingRequests = 2 });
+        _model.Hold();
+        var running = Ask(actor, "0");
+        await _model.Begun.WaitAsync();
+        TestProbe[] waiting = [Ask(actor, "0.5"), Ask(actor, "0.5")];
+        var refused = await Ask(actor, "0.5").ExpectMsgAsync<Replies.PredictFailed>();
+        Assert.Equal(FailureKind.Overloaded, refused.Kind);
+        Assert.Equal("tumor:1: 2 requests with 2 samples wait already: try again later", refused.Faults[0].ToString());
+        _model.LetGo();
+        foreach (var probe in waiting.Append(running))
+            await probe.ExpectMsgAsync<Prediction>();
+    }
+
+    [Fact]
+    public async Task An_evaluation_gives_metrics_and_its_faults_are_its_own()
+    {
+        var actor = await Serving();
+        var probe = CreateTestProbe();
+        actor.Tell(new Queries.Evaluate(Version, FakeModel.Rows("0", "1", "1")), probe);
+        Assert.Equal(3, (await probe.ExpectMsgAsync<Replies.EvaluationDone>()).Metrics["samples"]);
+        actor.Tell(new Queries.Evaluate(Version, FakeModel.Rows("bad")), probe);
+        Assert.Equal(FailureKind.InvalidInput, (await probe.ExpectMsgAsync<Replies.PredictFailed>()).Kind);
+    }
+
+    [Fact]
+    public async Task A_crash_fails_what_was_being_computed_and_the_rest_waits_for_the_model_to_be_loaded_again()
+    {
+        var actor = await Serving();
+        _model.Hold();
+        var doomed = Ask(actor, "-1");
+        await _model.Begun.WaitAsync();
+        var waiting = Ask(actor, "0.5");
+        await Settled(actor);
+        _model.LetGo();
+        var failed = await doomed.ExpectMsgAsync<Replies.PredictFailed>();
+        Assert.Equal(FailureKind.ComputeFailed, failed.Kind);
+        Assert.Contains("out of memory", failed.Faults[0].Message, StringComparison.Ordinal);
+        await waiting.ExpectMsgAsync<Prediction>();
+        Assert.Equal((2, 1), (_model.Loads, _model.Disposals));
+    }
+
+    [Fact]
+    public async Task The_model_is_touched_by_its_own_threads_only()
+    {
+        var actor = await Serving();
+        await Ask(actor, "0").ExpectMsgAsync<Prediction>();
+        await WatchAsync(actor);
+        Sys.Stop(actor);
+        await ExpectTerminatedAsync(actor);
+        Assert.Equal(1, _model.Disposals);
+        Assert.Single(_model.Threads);
+    }
+
+    [Fact]
+    public async Task An_actor_that_is_stopped_answers_those_who_wait()
+    {
+        var actor = await Serving();
+        _model.Hold();
+        var (running, waiting) = (Ask(actor, "0"), Ask(actor, "1"));
+        await Settled(actor);
+        Sys.Stop(actor);
+        _model.LetGo();
+        Assert.Equal(FailureKind.ComputeFailed, (await running.ExpectMsgAsync<Replies.PredictFailed>()).Kind);
+        Assert.Equal(FailureKind.ComputeFailed, (await waiting.ExpectMsgAsync<Replies.PredictFailed>()).Kind);
+    }
+
+    [Fact]
+    public async Task Missing_weights_fail_the_load_and_the_next_requests_at_once()
+    {
+        AnswerFinds();
+        var actor = Start(new ServingSettings());
+        var asker = Ask(actor, "0");
+        var failed = await asker.ExpectMsgAsync<Replies.PredictFailed>();
+        Assert.Equal(FailureKind.LoadFailed, failed.Kind);
+        Assert.Contains("it is not in the store", failed.Faults[0].Message, StringComparison.Ordinal);
+        Assert.Equal(FailureKind.LoadFailed, (await Ask(actor, "0").ExpectMsgAsync<Replies.PredictFailed>()).Kind);
+    }
+
+    [Fact]
+    public async Task Weights_that_are_not_those_registered_are_not_served()
+    {
+        await SaveWeights();
+        AnswerFinds(Stored with { Version = Stored.Version with { WeightsSha256 = WeightsDigest.Of([9]) } });
+        var asker = Ask(Start(new ServingSettings()), "0");
+        var failed = await asker.ExpectMsgAsync<Replies.PredictFailed>();
+        Assert.Equal(FailureKind.LoadFailed, failed.Kind);
+        Assert.Contains("not those that were registered", failed.Faults[0].Message, StringComparison.Ordinal);
+        Assert.Equal(0, _model.Loads);
+    }
+
+    [Fact]
+    public async Task A_model_that_can_not_be_made_here_says_why()
+    {
+        await SaveWeights();
+        AnswerFinds();
+        var asker = Ask(Start(new ServingSettings(), (_, _) => throw new InputException([Fault.Unknown("model.kind", "mpl", ["mlp"])])), "0");
+        var failed = await asker.ExpectMsgAsync<Replies.PredictFailed>();
+        Assert.Equal(FailureKind.LoadFailed, failed.Kind);
+        Assert.Equal(["mlp"], failed.Faults[0].Candidates);
+    }
+
+    [Fact]
+    public async Task A_loader_that_crashes_fails_the_load()
+    {
+        await SaveWeights();
+        AnswerFinds();
+        var asker = Ask(Start(new ServingSettings(), (_, _) => throw new NotSupportedException("no such processor")), "0");
+        var failed = await asker.ExpectMsgAsync<Replies.PredictFailed>();
+        Assert.Equal((FailureKind.LoadFailed, "tumor:1: NotSupportedException: no such processor"), (failed.Kind, failed.Faults[0].ToString()));
+    }
+
+    [Fact]
+    public async Task An_unknown_version_is_answered_with_what_the_registry_says()
+    {
+        var actor = Start(new ServingSettings());
+        var asker = Ask(actor, "0");
+        await _registry.ExpectMsgAsync<ModelProtocol.Queries.Find>();
+        _registry.Reply(new ModelProtocol.Replies.Unknown(Fault.Unknown("model", "tumor", ["tumour"])));
+        var failed = await asker.ExpectMsgAsync<Replies.PredictFailed>();
+        Assert.Equal(FailureKind.UnknownModel, failed.Kind);
+        Assert.Equal(["tumour"], failed.Faults[0].Candidates);
+    }
+
+    [Fact]
+    public async Task A_registry_that_is_starting_is_asked_again()
+    {
+        await SaveWeights();
+        var asker = Ask(Start(Quick with { RegistryPatience = TimeSpan.FromMinutes(1) }), "0");
+        await _registry.ExpectMsgAsync<ModelProtocol.Queries.Find>();
+        _registry.Reply(new Status.Failure(new ClusterException("starting")));
+        AnswerFinds();
+        await asker.ExpectMsgAsync<Prediction>();
+    }
+
+    [Fact]
+    public async Task A_registry_that_never_answers_is_given_up_on()
+    {
+        var failed = await Ask(Start(Quick), "0").ExpectMsgAsync<Replies.PredictFailed>();
+        Assert.Equal(FailureKind.LoadFailed, failed.Kind);
+        Assert.Contains("does not answer", failed.Faults[0].Message, StringComparison.Ordinal);
+    }
+
+    private static async Task ExpectOutputs(TestProbe asker, params float[] outputs) =>
+        Assert.Equal(outputs, (await asker.ExpectMsgAsync<Prediction>()).Outputs.ToArray());
+
+    private async Task SaveWeights()
+    {
+        foreach (var part in Stored.Parts)
+        {
+            var probe = CreateTestProbe();
+            probe.ChildActorOf(WeightsPartActor.PropsForSave(Version, part, Samples.Payload(Weights[part.Offset..part.End])));
+            await probe.ExpectMsgAsync<WeightsProtocol.Saved>();
+        }
+    }
+
+    private async Task<IActorRef> Serving(ServingSettings? settings = null)
+    {
+        await SaveWeights();
+        AnswerFinds();
+        var actor = Start(settings ?? new ServingSettings());
+        await Settled(actor);
+        return actor;
+    }
+
+    private IActorRef Start(ServingSettings settings, ServedModelLoader? loader = null) =>
+        Sys.ActorOf(InferenceActor.PropsFor(Version, _registry, loader ?? _model.Loader, settings));
+
+    private void AnswerFinds(ModelProtocol.StoredVersion? stored = null) => _registry.SetAutoPilot(new DelegateAutoPilot((sender, message) =>
+    {
+        if (message is ModelProtocol.Queries.Find)
+            sender.Tell(new ModelProtocol.Replies.Found(stored ?? Stored));
+        return AutoPilot.KeepRunning;
+    }));
+
+    private TestProbe Ask(IActorRef actor, params string[] rows)
+    {
+        var probe = CreateTestProbe();
+        actor.Tell(new Queries.Predict(Version, FakeModel.Rows(rows)), probe);
+        return probe;
+    }
+
+    /// <summary>Returns when the actor has taken everything that was sent to it before.</summary>
+    private static async Task Settled(IActorRef actor)
+    {
+        var identity = await actor.Ask<ActorIdentity>(new Identify(null));
+        Assert.Equal(actor, identity.Subject);
+    }
+}

@@ -1,0 +1,100 @@
+using ClusterNet.Cluster.Serving;
+using CsCheck;
+
+namespace ClusterNet.Cluster.Tests.Serving;
+
+/// <summary>Requests leave the queue in their order, each once, in batches within the bounds; what is refused never enters.</summary>
+public sealed class InferenceQueueTests
+{
+    [Fact]
+    public void What_waits_is_taken_together_up_to_the_batch_bound()
+    {
+        var queue = new InferenceQueue<string>(maxBatchSamples: 10, maxRequests: 100, maxSamples: 1000);
+        foreach (var (name, samples) in new[] { ("a", 4), ("b", 6), ("c", 1), ("d", 9), ("e", 1) })
+            Assert.True(queue.Offer(name, samples));
+        Assert.Equal(["a", "b"], queue.Take());
+        Assert.Equal(["c", "d"], queue.Take());
+        Assert.Equal(["e"], queue.Take());
+        Assert.Empty(queue.Take());
+    }
+
+    [Fact]
+    public void A_request_beyond_the_batch_bound_goes_alone()
+    {
+        var queue = new InferenceQueue<string>(10, 100, 1000);
+        queue.Offer("small", 1);
+        queue.Offer("big", 50);
+        queue.Offer("small too", 1);
+        Assert.Equal(["small"], queue.Take());
+        Assert.Equal(["big"], queue.Take());
+        Assert.Equal(["small too"], queue.Take());
+    }
+
+    [Fact]
+    public void A_request_that_can_not_be_merged_neither_joins_nor_is_joined()
+    {
+        var queue = new InferenceQueue<string>(10, 100, 1000);
+        queue.Offer("a", 1);
+        queue.Offer("alone", 1, alone: true);
+        queue.Offer("b", 1);
+        Assert.Equal(["a"], queue.Take());
+        Assert.Equal(["alone"], queue.Take());
+        Assert.Equal(["b"], queue.Take());
+    }
+
+    [Fact]
+    public void Requests_beyond_the_bounds_are_refused_and_leave_no_trace()
+    {
+        var queue = new InferenceQueue<string>(10, maxRequests: 2, maxSamples: 20);
+        Assert.True(queue.Offer("a", 15));
+        Assert.False(queue.Offer("too many samples", 6));
+        Assert.True(queue.Offer("b", 5));
+        Assert.False(queue.Offer("too many requests", 0));
+        Assert.Equal((2, 20L), (queue.Count, queue.Samples));
+        queue.Take();
+        Assert.True(queue.Offer("c", 15));
+    }
+
+    [Fact]
+    public void A_request_with_more_samples_than_may_wait_is_taken_when_nothing_waits()
+    {
+        var queue = new InferenceQueue<string>(10, 10, maxSamples: 20);
+        Assert.True(queue.Offer("huge", 1000));
+        Assert.False(queue.Offer("a", 1));
+        Assert.Equal(["huge"], queue.Take());
+        Assert.True(queue.Offer("a", 1));
+        Assert.Equal(["a"], queue.Clear());
+        Assert.Equal((0, 0L), (queue.Count, queue.Samples));
+    }
+
+    [Fact]
+    public void Whatever_comes_order_is_kept_nothing_is_lost_and_bounds_hold()
+    {
+        var request = Gen.Select(Gen.Int[0, 30], Gen.Bool, Gen.Bool);
+        request.List[0, 60].Sample(requests =>
+        {
+            var queue = new InferenceQueue<(int Number, int Samples)>(16, 8, 64);
+            var (taken, accepted) = (new List<int>(), new List<int>());
+            bool TakeOne()
+            {
+                var batch = queue.Take();
+                taken.AddRange(batch.Select(one => one.Number));
+                return batch.Count <= 1 || batch.Sum(one => one.Samples) <= 16;
+            }
+            for (var i = 0; i < requests.Count; i++)
+            {
+                var (samples, alone, take) = requests[i];
+                if (queue.Offer((i, samples), samples, alone))
+                    accepted.Add(i);
+                if (queue.Count > 8 || (queue.Count > 1 && queue.Samples > 64) || (take && !TakeOne()))
+                    return false;
+            }
+            while (queue.Count > 0)
+            {
+                if (!TakeOne())
+                    return false;
+            }
+            return taken.SequenceEqual(accepted) && queue.Samples == 0;
+        });
+    }
+}

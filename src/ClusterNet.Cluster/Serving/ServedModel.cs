@@ -1,0 +1,80 @@
+using ClusterNet.Cluster.Parameters;
+using ClusterNet.Core.Data;
+using ClusterNet.Core.Parameters;
+using ClusterNet.Data;
+using ClusterNet.Data.Preparation;
+using ClusterNet.Learning.Models;
+using ClusterNet.Learning.Training;
+using static ClusterNet.Cluster.Models.ModelProtocol;
+
+namespace ClusterNet.Cluster.Serving;
+
+/// <summary>A version on TorchSharp: the module, its loss, which says what outputs mean, and the preparation that travels with it.</summary>
+internal sealed class ServedModel : IServedModel
+{
+    /// <summary>
+    /// Samples that the module always sees at once, padded where there are fewer: a matrix product of another height may add in another order, and then a prediction would depend
+    /// on what was merged with it. A request of one sample pays for as many.
+    /// </summary>
+    public const int MicroBatch = 16;
+
+    private readonly TrainableModel _model;
+    private readonly FittedPreparation _preparation;
+    private readonly LossFunction _loss;
+    private readonly Predictor _predictor;
+    private readonly Evaluator _evaluator;
+
+    private ServedModel(TrainableModel model, FittedPreparation preparation, LossFunction loss)
+    {
+        _model = model;
+        _preparation = preparation;
+        _loss = loss;
+        _predictor = new Predictor(model, loss, MicroBatch);
+        _evaluator = new Evaluator(model, loss);
+    }
+
+    /// <summary>Loads versions whose kind of model is in <paramref name="catalog"/>.</summary>
+    public static ServedModelLoader LoaderFor(ModelCatalog catalog, int threads) => (stored, parts) => Load(catalog, threads, stored, parts);
+
+    /// <inheritdoc/>
+    public SampleSet Prepare(RawSamples samples, bool withTargets) => _preparation.Prepare(samples, withTargets);
+
+    /// <inheritdoc/>
+    public float[] Predict(SampleSet samples) => _predictor.Predict(samples);
+
+    /// <inheritdoc/>
+    public IReadOnlyDictionary<string, double> Evaluate(SampleSet samples) => _evaluator.Evaluate(samples).Report().Values;
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        _predictor.Dispose();
+        _evaluator.Dispose();
+        _loss.Dispose();
+        _model.Dispose();
+    }
+
+    private static ServedModel Load(ModelCatalog catalog, int threads, StoredVersion stored, IReadOnlyList<(ShardRange Range, TensorPayload Values)> parts)
+    {
+        var version = stored.Version;
+        FittedPreparation preparation;
+        try
+        {
+            preparation = FittedPreparation.FromJson(stored.PreparationJson);
+        }
+        catch (FormatException e)
+        {
+            throw new InvalidDataException($"its preparation can't be read: {e.Message}", e);
+        }
+        var model = catalog.Build(version.Model, stored.Loss, preparation.Signature, version.Seed, threads);
+        if (model.Weights.Length != version.Parameters)
+        {
+            model.Dispose();
+            throw new InvalidDataException(
+                $"model '{version.Model.Kind}' has {model.Weights.Length} parameters here and {version.Parameters} where it was trained: this is not the same program, or not the same model");
+        }
+        foreach (var (range, values) in parts)
+            values.Span.CopyTo(model.Weights.AsSpan(range.Offset, range.Length));
+        return new ServedModel(model, preparation, new LossFunction(stored.Loss, preparation.Signature));
+    }
+}

@@ -160,13 +160,13 @@ internal sealed class ParameterSerializer(ExtendedActorSystem system) : Protocol
 
     private static Wire.ShardOpen.Types.Setup ToWire(ShardSetup setup) => new()
     {
-        Training = SpecJson.Write(setup.Training),
+        Training = JobSpecJson.Serialize(setup.Training),
         TotalSteps = setup.TotalSteps,
         Layout = setup.Layout.ToWire(),
         Shards = setup.Shards,
     };
 
     private static ShardSetup FromWire(Wire.ShardOpen.Types.Setup setup) => setup.Shards <= MaxShards
-        ? new ShardSetup(SpecJson.ReadTraining(setup.Training), setup.TotalSteps, setup.Layout.FromWire(), setup.Shards)
+        ? new ShardSetup(JobSpecJson.DeserializeTraining(setup.Training), setup.TotalSteps, setup.Layout.FromWire(), setup.Shards)
         : throw new FormatException($"{setup.Shards} shards, the most is {MaxShards}");
 }

@@ -1,4 +1,4 @@
-using ClusterNet.Cluster;
 using ClusterNet.Node;
+using ClusterNet.Node.Hosting;
 
-return await ClusterNetProgram.RunAsync(args, (_, _) => throw new ClusterException("this build has no cluster"));
+return await ClusterNetProgram.RunAsync(args, LocalNode.StartAsync);

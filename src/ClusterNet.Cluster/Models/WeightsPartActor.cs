@@ -74,7 +74,7 @@ internal sealed class WeightsPartActor : ReceiveActor
         var id = WeightsPart.PersistenceIdOf(_version, _range.Offset);
         store.Tell(_act switch
         {
-            Act.Save => new SaveSnapshot(new SnapshotMetadata(id, 0, DateTime.UtcNow), new WeightsPart(_version, _range, _values!.Value, WeightsDigest.Of(_values.Value.Span))),
+            Act.Save => new SaveSnapshot(new SnapshotMetadata(id, 0, DateTime.UtcNow), new WeightsPart(_version, _range, _values!.Value, WeightsDigest.Sha256(_values.Value.Span))),
             Act.Load => new LoadSnapshot(id, SnapshotSelectionCriteria.Latest, long.MaxValue),
             _ => new DeleteSnapshots(id, SnapshotSelectionCriteria.Latest),
         });
@@ -95,7 +95,7 @@ internal sealed class WeightsPartActor : ReceiveActor
             Fail($"the store holds elements {part.Range.Offset} to {part.Range.End - 1} of {part.Version} in its place");
         else if (part.Values.Length != _range.Length)
             Fail($"it has {part.Values.Length} values");
-        else if (WeightsDigest.Of(part.Values.Span) != part.Sha256)
+        else if (WeightsDigest.Sha256(part.Values.Span) != part.Sha256)
             Fail("its checksum is wrong: it was damaged in the store");
         else
             Finish(new Loaded(_version, _range, part.Values with { Buffer = part.Values.Buffer.Share() })); // the object may still be the store's

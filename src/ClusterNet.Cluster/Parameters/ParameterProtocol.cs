@@ -61,7 +61,7 @@ public static class ParameterProtocol
         /// <summary>From the coordinator, once all shards have opened: where the others are, for norms.</summary>
         public sealed record Meet(ShardId Shard, Generation Generation, IReadOnlyList<IActorRef> Shards) : IShardMessage;
 
-        /// <summary>From the coordinator, while no step runs: the weights of <paramref name="Step"/> are the best so far.</summary>
+        /// <summary>From the coordinator, while no step runs: the weights of <paramref name="Step"/> are the best so far. Answered by <see cref="Replies.BestMarked"/>.</summary>
         public sealed record MarkBest(ShardId Shard, Generation Generation, long Step) : IShardMessage;
 
         /// <summary>From the coordinator, while no step runs: save the state now, beside what the schedule saves. Answered like a scheduled one.</summary>
@@ -74,7 +74,10 @@ public static class ParameterProtocol
         public sealed record Publish(ShardId Shard, Generation Generation, ModelVersionId Version, WeightsSelection Selection) : IShardMessage;
 
         /// <summary>From the coordinator: the job is over here; stop.</summary>
-        public sealed record Close(ShardId Shard, Generation Generation) : IShardMessage;
+        /// <param name="Shard">the shard</param>
+        /// <param name="Generation">the last generation</param>
+        /// <param name="DeleteCheckpoints">whether its checkpoints go too</param>
+        public sealed record Close(ShardId Shard, Generation Generation, bool DeleteCheckpoints) : IShardMessage;
     }
 
     /// <summary>What others ask a shard, and a shard asks others.</summary>
@@ -109,6 +112,9 @@ public static class ParameterProtocol
         /// <summary>To a worker: not done, and why.</summary>
         public sealed record Refused(ShardId Shard, Generation Generation, long Step, RefusalReason Reason) : IShardMessage;
 
+        /// <summary>To the coordinator: the best weights are those of this step.</summary>
+        public sealed record BestMarked(ShardId Shard, Generation Generation, long Step) : IShardMessage;
+
         /// <summary>To the coordinator: its part of a checkpoint is in the store.</summary>
         public sealed record CheckpointSaved(ShardId Shard, Generation Generation, long Step) : IShardMessage;
 
@@ -124,7 +130,9 @@ public static class ParameterProtocol
         /// <summary>To the coordinator: its part of a model version could not be written.</summary>
         public sealed record PublishFailed(ShardId Shard, Generation Generation, string Reason) : IShardMessage;
 
-        /// <summary>To the coordinator, from shard 0, a few times a second and at the end of a window: the mean training loss of the steps since the last report.</summary>
+        /// <summary>
+        /// To the coordinator, from shard 0, a few times a second, at the end of an epoch, and before whatever else it tells the coordinator: the statistics of the steps since the last report.
+        /// </summary>
         /// <param name="Shard">shard 0</param>
         /// <param name="Generation">of the shard</param>
         /// <param name="FirstStep">the step, from 0, of the first loss</param>
@@ -148,21 +156,13 @@ public static class ParameterProtocol
         Malformed,
     }
 
-    /// <summary>What a shard journals.</summary>
-    public static class Events
-    {
-        /// <summary>
-        /// A checkpoint is about to be saved as the snapshot of this event's sequence number. The only thing a shard journals: without it, every snapshot would be saved at the same number, over the last one.
-        /// </summary>
-        public sealed record CheckpointTaken(ShardId Shard, long Step, Generation Generation);
-    }
-
     /// <summary>What a shard is made of; the same in every generation.</summary>
     /// <param name="Training">optimizer, schedule, slices, checkpoints</param>
     /// <param name="TotalSteps">of the job, for the schedule</param>
     /// <param name="Layout">of the whole model</param>
-    /// <param name="Shards">how many shards there are</param>
-    public sealed record ShardSetup(TrainingSpec Training, long TotalSteps, ParameterLayout Layout, int Shards)
+    /// <param name="Shards">how many shards are wanted</param>
+    /// <param name="StepsPerEpoch">steps in an epoch</param>
+    public sealed record ShardSetup(TrainingSpec Training, long TotalSteps, ParameterLayout Layout, int Shards, int StepsPerEpoch)
     {
         /// <summary>The cut.</summary>
         public ShardPlan Plan { get; } = new(Layout.Length, Shards);

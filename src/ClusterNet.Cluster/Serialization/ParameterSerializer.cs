@@ -55,8 +55,8 @@ internal sealed class ParameterSerializer(ExtendedActorSystem system) : Protocol
             w => new Commands.Publish(w.Shard.FromWire(), new Generation(w.Generation), w.Version.FromWire(), w.Selection.FromWire()))
         .Add<Commands.Close, Wire.ShardClose>(
             "P:close",
-            m => new Wire.ShardClose { Shard = m.Shard.ToWire(), Generation = m.Generation.Number },
-            w => new Commands.Close(w.Shard.FromWire(), new Generation(w.Generation)));
+            m => new Wire.ShardClose { Shard = m.Shard.ToWire(), Generation = m.Generation.Number, DeleteCheckpoints = m.DeleteCheckpoints },
+            w => new Commands.Close(w.Shard.FromWire(), new Generation(w.Generation), w.DeleteCheckpoints));
 
     private static CodecTable Asked(CodecTable table) => table
         .Add<Queries.Pull, Wire.ShardStep>(
@@ -105,8 +105,8 @@ internal sealed class ParameterSerializer(ExtendedActorSystem system) : Protocol
                 Statistics = { m.Statistics.Select(WireParts.ToWire) },
             },
             w => new Replies.StepsDone(w.Shard.FromWire(), new Generation(w.Generation), w.FirstStep, [.. w.Statistics.Select(WireParts.FromWire)]))
-        .Add<Events.CheckpointTaken, Wire.ShardStep>(
-            "P:taken", m => ToWire(m.Shard, m.Generation, m.Step), w => new Events.CheckpointTaken(w.Shard.FromWire(), w.Step, new Generation(w.Generation)));
+        .Add<Replies.BestMarked, Wire.ShardStep>(
+            "P:best-marked", m => ToWire(m.Shard, m.Generation, m.Step), w => new Replies.BestMarked(w.Shard.FromWire(), new Generation(w.Generation), w.Step));
 
     private static CodecTable Tensors(CodecTable table) => table
         .AddFrame<Commands.Push, Wire.ShardPush>(
@@ -160,13 +160,14 @@ internal sealed class ParameterSerializer(ExtendedActorSystem system) : Protocol
 
     private static Wire.ShardOpen.Types.Setup ToWire(ShardSetup setup) => new()
     {
-        Training = JobSpecJson.Serialize(setup.Training),
+        Training = SpecJson.Write(setup.Training),
         TotalSteps = setup.TotalSteps,
         Layout = setup.Layout.ToWire(),
         Shards = setup.Shards,
+        StepsPerEpoch = setup.StepsPerEpoch,
     };
 
     private static ShardSetup FromWire(Wire.ShardOpen.Types.Setup setup) => setup.Shards <= MaxShards
-        ? new ShardSetup(JobSpecJson.DeserializeTraining(setup.Training), setup.TotalSteps, setup.Layout.FromWire(), setup.Shards)
+        ? new ShardSetup(SpecJson.ReadTraining(setup.Training), setup.TotalSteps, setup.Layout.FromWire(), setup.Shards, setup.StepsPerEpoch)
         : throw new FormatException($"{setup.Shards} shards, the most is {MaxShards}");
 }

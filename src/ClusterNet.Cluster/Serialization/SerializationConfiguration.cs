@@ -17,7 +17,7 @@ public static class SerializationConfiguration
 
     /// <summary>
     /// HOCON to put before the rest of a system's configuration: serializers, one binding for each type of message, and strictness, so that a message without a serializer is an
-    /// error where it is first written and never falls back to a serializer that takes any type. Bytes written by such a serializer are not read either.
+    /// error where it is first written and never falls back to a serializer that takes any type.
     /// </summary>
     public static string Hocon { get; } = Write();
 
@@ -42,7 +42,6 @@ public static class SerializationConfiguration
             akka.actor {
               serialization-settings.allow-unregistered-types = off
               serializers {
-                json = "{{NameOf(typeof(RefusingSerializer))}}"
             {{serializers}}
               }
               serialization-bindings {

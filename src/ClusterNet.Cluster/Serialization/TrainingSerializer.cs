@@ -20,8 +20,8 @@ internal sealed class TrainingSerializer(ExtendedActorSystem system) : ProtocolS
     private static CodecTable Asked(CodecTable table) => table
         .Add<Commands.Submit, Wire.JobSubmit>(
             "T:submit",
-            m => new Wire.JobSubmit { Job = m.Job.Value, Spec = JobSpecJson.Serialize(m.Spec), Plan = m.Plan.ToWire() },
-            w => new Commands.Submit(new JobId(w.Job), JobSpecJson.Deserialize(w.Spec), w.Plan.FromWire()))
+            m => new Wire.JobSubmit { Job = m.Job.Value, Spec = SpecJson.Write(m.Spec), Plan = m.Plan.ToWire() },
+            w => new Commands.Submit(new JobId(w.Job), SpecJson.ReadJob(w.Spec), w.Plan.FromWire()))
         .Add<Commands.Resume, Wire.JobOnly>("T:resume", m => ToWire(m.Job), w => new Commands.Resume(new JobId(w.Job)))
         .Add<Commands.Interrupt, Wire.JobOnly>("T:interrupt", m => ToWire(m.Job), w => new Commands.Interrupt(new JobId(w.Job)))
         .Add<Commands.Cancel, Wire.JobOnly>("T:cancel", m => ToWire(m.Job), w => new Commands.Cancel(new JobId(w.Job)))
@@ -51,7 +51,7 @@ internal sealed class TrainingSerializer(ExtendedActorSystem system) : ProtocolS
             m => new Wire.JobDetails
             {
                 Summary = ToWire(m.Summary),
-                Spec = JobSpecJson.Serialize(m.Spec),
+                Spec = SpecJson.Write(m.Spec),
                 Progress = ToWire(m.Progress),
                 Epochs = { m.Epochs.Select(ToWire) },
                 Losses = { m.Losses.Select(ToWire) },
@@ -60,7 +60,7 @@ internal sealed class TrainingSerializer(ExtendedActorSystem system) : ProtocolS
             },
             w => new JobDetails(
                 FromWire(w.Summary),
-                JobSpecJson.Deserialize(w.Spec),
+                SpecJson.ReadJob(w.Spec),
                 FromWire(w.Progress),
                 [.. w.Epochs.Select(FromWire)],
                 [.. w.Losses.Select(FromWire)],
@@ -70,8 +70,8 @@ internal sealed class TrainingSerializer(ExtendedActorSystem system) : ProtocolS
     private static CodecTable Journalled(CodecTable table) => table
         .Add<Events.JobSubmitted, Wire.JobSubmitted>(
             "T:submitted",
-            m => new Wire.JobSubmitted { Job = m.Job.Value, Spec = JobSpecJson.Serialize(m.Spec), Plan = m.Plan.ToWire(), At = m.At.ToWire() },
-            w => new Events.JobSubmitted(new JobId(w.Job), JobSpecJson.Deserialize(w.Spec), w.Plan.FromWire(), w.At.FromWire()))
+            m => new Wire.JobSubmitted { Job = m.Job.Value, Spec = SpecJson.Write(m.Spec), Plan = m.Plan.ToWire(), At = m.At.ToWire() },
+            w => new Events.JobSubmitted(new JobId(w.Job), SpecJson.ReadJob(w.Spec), w.Plan.FromWire(), w.At.FromWire()))
         .Add<Events.GenerationOpened, Wire.JobGenerationOpened>(
             "T:generation",
             m =>
@@ -89,11 +89,12 @@ internal sealed class TrainingSerializer(ExtendedActorSystem system) : ProtocolS
                 Step = m.Step,
                 Epochs = { m.Epochs.Select(ToWire) },
                 Losses = { m.Losses.Select(ToWire) },
+                EpochSoFar = m.EpochSoFar.ToWire(),
                 TrainingTicks = m.Training.Ticks,
                 Kept = { m.Kept },
             },
             w => new Events.CheckpointCommitted(
-                w.Step, [.. w.Epochs.Select(FromWire)], [.. w.Losses.Select(FromWire)], new TimeSpan(w.TrainingTicks), [.. w.Kept]))
+                w.Step, [.. w.Epochs.Select(FromWire)], [.. w.Losses.Select(FromWire)], w.EpochSoFar.FromWire(), new TimeSpan(w.TrainingTicks), [.. w.Kept]))
         .Add<Events.VersionReserved, Wire.JobVersionReserved>(
             "T:reserved", m => new Wire.JobVersionReserved { Version = m.Version.ToWire() }, w => new Events.VersionReserved(w.Version.FromWire()))
         .Add<Events.JobInterrupted, Wire.JobInterrupted>(

@@ -1,6 +1,7 @@
 using ClusterNet.Cluster.Workers;
 using ClusterNet.Core.Faults;
 using ClusterNet.Core.Jobs;
+using ClusterNet.Core.Parameters;
 
 namespace ClusterNet.Cluster.Training;
 
@@ -79,10 +80,11 @@ public static class TrainingProtocol
         /// <param name="Step">the version saved</param>
         /// <param name="Epochs">evaluated since the last commit and before <paramref name="Step"/></param>
         /// <param name="Losses">of steps since the last commit</param>
+        /// <param name="EpochSoFar">sums over the steps of the epoch that <paramref name="Step"/> is in, up to there</param>
         /// <param name="Training">time spent computing steps so far</param>
         /// <param name="Kept">the checkpoints that are kept, this one last</param>
         public sealed record CheckpointCommitted(
-            long Step, IReadOnlyList<EpochRecord> Epochs, IReadOnlyList<LossPoint> Losses, TimeSpan Training, IReadOnlyList<long> Kept);
+            long Step, IReadOnlyList<EpochRecord> Epochs, IReadOnlyList<LossPoint> Losses, StepStatistics EpochSoFar, TimeSpan Training, IReadOnlyList<long> Kept);
 
         /// <summary>The number that the job's model version will have.</summary>
         public sealed record VersionReserved(ModelVersionId Version);

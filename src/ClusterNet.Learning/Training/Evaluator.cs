@@ -2,6 +2,7 @@ using System.Runtime.InteropServices;
 using ClusterNet.Core.Data;
 using ClusterNet.Core.Jobs;
 using ClusterNet.Core.Metrics;
+using ClusterNet.Core.Plans;
 using ClusterNet.Learning.Models;
 using static TorchSharp.torch;
 
@@ -16,12 +17,12 @@ namespace ClusterNet.Learning.Training;
 public sealed class Evaluator(TrainableModel model, LossFunction loss) : IDisposable
 {
     /// <summary>Samples in a chunk; fewer in the last.</summary>
-    public const int ChunkSize = 256;
+    public const int ChunkSize = EvaluationChunks.Length;
 
     private readonly Staging _staging = new(model.Signature.Shape);
 
     /// <summary>Chunks in a part of so many samples.</summary>
-    public static int ChunkCount(int samples) => (samples + ChunkSize - 1) / ChunkSize;
+    public static int ChunkCount(int samples) => EvaluationChunks.Count(samples);
 
     /// <summary>The metrics of some chunks of a part, with the model in evaluation mode.</summary>
     /// <param name="part">with targets</param>

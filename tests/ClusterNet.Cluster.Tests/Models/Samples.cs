@@ -38,7 +38,7 @@ internal static class Samples
             new DataSignature(LearningTask.Classification, ["a", "b"], [2], ["no", "yes"], "target"),
             "f00d",
             weights.Length,
-            WeightsDigest.Of(weights),
+            WeightsDigest.Sha256(weights),
             new Dictionary<string, IReadOnlyDictionary<string, double>> { ["test"] = new Dictionary<string, double> { ["accuracy"] = 0.5 } },
             DateTimeOffset.UnixEpoch);
         return new ModelProtocol.StoredVersion(version, new LossSpec(), "{}", ranges);

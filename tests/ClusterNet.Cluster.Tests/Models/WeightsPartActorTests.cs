@@ -49,14 +49,14 @@ public sealed class WeightsPartActorTests : TestKit
     [Fact]
     public async Task A_damaged_part_is_refused()
     {
-        await Put(new WeightsPart(Version, Range, Samples.Payload(1, 2, 3), WeightsDigest.Of([1, 2, 4])));
+        await Put(new WeightsPart(Version, Range, Samples.Payload(1, 2, 3), WeightsDigest.Sha256([1, 2, 4])));
         Assert.Contains("checksum", (await Load<WeightsProtocol.LoadFailed>()).Reason, StringComparison.Ordinal);
     }
 
     [Fact]
     public async Task A_part_of_other_weights_is_refused()
     {
-        await Put(new WeightsPart(Version with { Version = 4 }, Range, Samples.Payload(1, 2, 3), WeightsDigest.Of([1, 2, 3])));
+        await Put(new WeightsPart(Version with { Version = 4 }, Range, Samples.Payload(1, 2, 3), WeightsDigest.Sha256([1, 2, 3])));
         Assert.Contains("of tumor-a:4 in its place", (await Load<WeightsProtocol.LoadFailed>()).Reason, StringComparison.Ordinal);
         await Put("something else");
         Assert.Contains("a String in its place", (await Load<WeightsProtocol.LoadFailed>()).Reason, StringComparison.Ordinal);

@@ -86,9 +86,9 @@ internal sealed class SampleMessages(IActorRef actor)
 
     private IEnumerable<object> Parameters()
     {
-        var setup = new ParameterProtocol.ShardSetup(JobSpecs.Full.Training, 1L << 33, Layout, 4);
+        var setup = new ParameterProtocol.ShardSetup(JobSpecs.Full.Training, 1L << 33, Layout, 4, 7);
         yield return setup;
-        yield return new ParameterProtocol.ShardSetup(JobSpecs.Plain.Training, 1, Layout, 1);
+        yield return new ParameterProtocol.ShardSetup(JobSpecs.Plain.Training, 1, Layout, 1, 1);
         yield return new ParameterProtocol.Commands.Open(Shard, Generation, setup, 0, actor);
         yield return new ParameterProtocol.Commands.Open(Shard, Generation, setup, null, actor);
         yield return new ParameterProtocol.Commands.Push(Shard, Generation, 9, new TreeNode(2, 1), Tensor(1, -0f, float.NaN), new StepStatistics(32, 70.5));
@@ -99,7 +99,7 @@ internal sealed class SampleMessages(IActorRef actor)
         yield return new ParameterProtocol.Commands.TakeCheckpoint(Shard, Generation, 9);
         yield return new ParameterProtocol.Commands.KeepCheckpoints(Shard, Generation, [0, 200, long.MaxValue]);
         yield return new ParameterProtocol.Commands.Publish(Shard, Generation, Version, ParameterProtocol.WeightsSelection.Best);
-        yield return new ParameterProtocol.Commands.Close(Shard, Generation);
+        yield return new ParameterProtocol.Commands.Close(Shard, Generation, true);
         yield return new ParameterProtocol.Queries.Pull(Shard, Generation, 9);
         yield return new ParameterProtocol.Queries.PullSelected(Shard, Generation, ParameterProtocol.WeightsSelection.Current);
         yield return new ParameterProtocol.Queries.PullInitial(Shard, Generation, new ShardRange(1024, 2048));
@@ -113,7 +113,7 @@ internal sealed class SampleMessages(IActorRef actor)
         yield return new ParameterProtocol.Replies.Published(Shard, Generation, [new(0, 1), new(1, 2)]);
         yield return new ParameterProtocol.Replies.PublishFailed(Shard, Generation, "disk full");
         yield return new ParameterProtocol.Replies.StepsDone(Shard, Generation, 9, [new(32, 70.5), new(0, double.NaN)]);
-        yield return new ParameterProtocol.Events.CheckpointTaken(Shard, 9, Generation);
+        yield return new ParameterProtocol.Replies.BestMarked(Shard, Generation, 9);
         yield return new ShardCheckpoint(Shard, 9, Tensor(1, 2, 3), [new[] { 4f, 5 }, new[] { 6f, -0f, float.NaN }], Tensor(7, 8, 9), 6);
         yield return new ShardCheckpoint(Shard, 0, Tensor(1), [], null, 0);
     }
@@ -169,7 +169,7 @@ internal sealed class SampleMessages(IActorRef actor)
         yield return new TrainingProtocol.Events.JobSubmitted(Job, JobSpecs.Full, Plan, Time);
         yield return new TrainingProtocol.Events.GenerationOpened(Generation, 200, "a worker left", Time);
         yield return new TrainingProtocol.Events.GenerationOpened(Generation, null, "", Time);
-        yield return new TrainingProtocol.Events.CheckpointCommitted(200, Epochs, Losses, TimeSpan.FromTicks(123456789), [100, 200]);
+        yield return new TrainingProtocol.Events.CheckpointCommitted(200, Epochs, Losses, new StepStatistics(32, 70.5), TimeSpan.FromTicks(123456789), [100, 200]);
         yield return new TrainingProtocol.Events.VersionReserved(Version);
         yield return new TrainingProtocol.Events.JobInterrupted(Time);
         yield return new TrainingProtocol.Events.JobCompleted(Result, Epochs, Losses, Time);

@@ -6,6 +6,7 @@ using ClusterNet.Cluster.Serving;
 using ClusterNet.Cluster.Tests.Models;
 using ClusterNet.Core.Faults;
 using ClusterNet.Core.Jobs;
+using ClusterNet.Core.Parameters;
 using static ClusterNet.Cluster.Serving.ServingProtocol;
 
 namespace ClusterNet.Cluster.Tests.Serving;
@@ -167,7 +168,7 @@ public sealed class InferenceActorTests : TestKit
     public async Task Weights_that_are_not_those_registered_are_not_served()
     {
         await SaveWeights();
-        AnswerFinds(Stored with { Version = Stored.Version with { WeightsSha256 = WeightsDigest.Of([9]) } });
+        AnswerFinds(Stored with { Version = Stored.Version with { WeightsSha256 = WeightsDigest.Sha256([9]) } });
         var asker = Ask(Start(new ServingSettings()), "0");
         var failed = await asker.ExpectMsgAsync<Replies.PredictFailed>();
         Assert.Equal(FailureKind.LoadFailed, failed.Kind);

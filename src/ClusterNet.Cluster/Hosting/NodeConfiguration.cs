@@ -1,0 +1,85 @@
+using Akka.Configuration;
+using Akka.Persistence.Sql;
+
+namespace ClusterNet.Cluster.Hosting;
+
+/// <summary>What Akka needs to be told, generated from a node's settings.</summary>
+internal static class NodeConfiguration
+{
+    /// <summary>The actor system's name: part of every address, the same on all nodes of a cluster.</summary>
+    public const string SystemName = "clusternet";
+
+    /// <summary>Dispatchers, remoting, cluster, sharding: all but the store.</summary>
+    public static Config Cluster { get; } = ConfigurationFactory.ParseString($$"""
+        {{Dispatchers.Compute}} {
+          type = PinnedDispatcher
+        }
+        {{Dispatchers.Parameters}} {
+          type = ForkJoinDispatcher
+          throughput = 1
+          dedicated-thread-pool {
+            thread-count = 2
+          }
+        }
+        akka {
+          stdout-loglevel = OFF
+          log-dead-letters = off
+          log-dead-letters-during-shutdown = off
+          coordinated-shutdown.exit-clr = off
+          actor.ask-timeout = 30s
+          remote.dot-netty.tcp.maximum-frame-size = 1000000b
+          cluster {
+            periodic-tasks-initial-delay = 100ms
+            gossip-interval = 200ms
+            leader-actions-interval = 200ms
+            run-coordinated-shutdown-when-down = on
+            downing-provider-class = "Akka.Cluster.SBR.SplitBrainResolverProvider, Akka.Cluster"
+            log-info = off
+            sharding {
+              state-store-mode = ddata
+              distributed-data.durable.keys = []
+              passivate-idle-entity-after = off
+              remember-entities = off
+              least-shard-allocation-strategy.rebalance-absolute-limit = 1
+              retry-interval = 200ms
+              waiting-for-state-timeout = 2s
+              verbose-debug-logging = off
+            }
+            singleton.hand-over-retry-interval = 200ms
+            singleton-proxy {
+              singleton-identification-interval = 200ms
+              # it reports the first look, which comes before the node is up, as thirty seconds of failure
+              log-singleton-identification-failure = off
+            }
+          }
+        }
+        """);
+
+    /// <summary>Journal and snapshots in one SQLite file.</summary>
+    public static Config Sqlite(string connectionString) => Store("SQLite.MS", connectionString);
+
+    private static Config Store(string provider, string connectionString)
+    {
+        var quoted = connectionString.Replace("\\", "\\\\", StringComparison.Ordinal).Replace("\"", "\\\"", StringComparison.Ordinal);
+        return ConfigurationFactory.ParseString($$"""
+            akka.persistence {
+              journal {
+                plugin = "akka.persistence.journal.sql"
+                sql {
+                  connection-string = "{{quoted}}"
+                  provider-name = "{{provider}}"
+                  circuit-breaker.call-timeout = 30s
+                }
+              }
+              snapshot-store {
+                plugin = "akka.persistence.snapshot-store.sql"
+                sql {
+                  connection-string = "{{quoted}}"
+                  provider-name = "{{provider}}"
+                  circuit-breaker.call-timeout = 120s
+                }
+              }
+            }
+            """).WithFallback(SqlPersistence.DefaultConfiguration);
+    }
+}

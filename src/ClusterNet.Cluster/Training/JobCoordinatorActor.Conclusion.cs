@@ -1,0 +1,213 @@
+using Akka.Actor;
+using Akka.Event;
+using ClusterNet.Cluster.Models;
+using ClusterNet.Cluster.Parameters;
+using ClusterNet.Cluster.Workers;
+using ClusterNet.Core.Jobs;
+using ClusterNet.Core.Metrics;
+using ClusterNet.Core.Parameters;
+using ClusterNet.Core.Plans;
+using ClusterNet.Data.Preparation;
+using static ClusterNet.Cluster.Training.TrainingProtocol;
+
+namespace ClusterNet.Cluster.Training;
+
+/// <summary>
+/// Evaluation, and the end of a job: the selected weights are digested, evaluated on every part, written to the store by the shards, and registered as a model version. If anyone dies
+/// on the way, a new generation leads back here.
+/// </summary>
+internal sealed partial class JobCoordinatorActor
+{
+    /// <summary>Has all workers evaluate their runs of the parts' chunks, merges what they answer, and goes on with it.</summary>
+    private void Evaluate(
+        IReadOnlyList<WorkerProtocol.DataPart> parts,
+        ParameterProtocol.WeightsSelection selection,
+        Action<IReadOnlyDictionary<WorkerProtocol.DataPart, MetricAccumulator>> goOn)
+    {
+        var lacking = new Dictionary<(WorkerProtocol.DataPart Part, int First), (IActorRef Worker, int Count)>();
+        foreach (var part in parts)
+        {
+            var runs = SlicePlan.DealRuns(EvaluationChunks.Count(SamplesOf(part)), Run.Active.Count);
+            foreach (var (worker, run) in Run.Active.Zip(runs))
+            {
+                if (run.Count > 0)
+                    lacking.Add((part, run.First), (worker, run.Count));
+            }
+        }
+        var merged = parts.ToDictionary(part => part, _ => NewAccumulator());
+        Become(() => Evaluating(selection, lacking, merged, goOn));
+        Repeat(() =>
+        {
+            foreach (var (part, first) in lacking.Keys)
+            {
+                var (worker, count) = lacking[(part, first)];
+                worker.Tell(new WorkerProtocol.Commands.Evaluate(_job, _state.Generation, selection, part, first, count));
+            }
+        });
+    }
+
+    private void Evaluating(
+        ParameterProtocol.WeightsSelection selection,
+        Dictionary<(WorkerProtocol.DataPart Part, int First), (IActorRef Worker, int Count)> lacking,
+        Dictionary<WorkerProtocol.DataPart, MetricAccumulator> merged,
+        Action<IReadOnlyDictionary<WorkerProtocol.DataPart, MetricAccumulator>> goOn)
+    {
+        Command<WorkerProtocol.Replies.Evaluated>(
+            done => done.Generation == _state.Generation && done.Selection == selection,
+            done =>
+            {
+                if (!lacking.Remove((done.Part, done.FirstChunk)))
+                    return;
+                merged[done.Part].Merge(MetricAccumulator.FromBytes(done.Metrics.Span));
+                if (lacking.Count == 0)
+                    goOn(merged);
+            });
+        Command<Commands.Interrupt>(_ => Interrupt());
+        WhileRunning();
+    }
+
+    private MetricAccumulator NewAccumulator()
+    {
+        var signature = FittedPreparation.FromJson(_state.Plan!.PreparationJson).Signature;
+        return new MetricAccumulator(signature.Task, signature.Classes.Count);
+    }
+
+    private int SamplesOf(WorkerProtocol.DataPart part) => part switch
+    {
+        WorkerProtocol.DataPart.Training => _state.Plan!.TrainingSamples,
+        WorkerProtocol.DataPart.Validation => _state.Plan!.ValidationSamples,
+        _ => _state.Plan!.TestSamples,
+    };
+
+    private ParameterProtocol.WeightsSelection Selection =>
+        Evaluates && Spec.Training.Select == VersionSelection.Best ? ParameterProtocol.WeightsSelection.Best : ParameterProtocol.WeightsSelection.Current;
+
+    private void Conclude(long step)
+    {
+        if (AwaitsCheckpoint(step))
+        {
+            _afterCheckpoint = () =>
+            {
+                if (!AwaitsCheckpoint(step))
+                {
+                    _afterCheckpoint = null;
+                    AtBoundary(step);
+                }
+            };
+            _repeat = () => TakeCheckpoint(step);
+            Become(() => Concluding(() => { }));
+            return;
+        }
+        Become(() => Concluding(() => Command<WorkerProtocol.Replies.Digested>(
+            digested => digested.Generation == _state.Generation,
+            digested => Digested(step, digested))));
+        Repeat(() => Run.Active[0].Tell(new WorkerProtocol.Commands.Digest(_job, _state.Generation, Selection)));
+    }
+
+    /// <summary>A phase of the conclusion: an interruption that comes now is answered at the end.</summary>
+    private void Concluding(Action phase)
+    {
+        phase();
+        Command<Commands.Interrupt>(_ => _interrupting.Add(Sender));
+        WhileRunning();
+    }
+
+    private void Digested(long step, WorkerProtocol.Replies.Digested digested)
+    {
+        if (!digested.AllFinite)
+        {
+            End(JobStatus.Failed, "training diverged: a weight is not a finite number; lower training.optimizer.learning-rate or bound the gradient (training.clip)", false);
+            return;
+        }
+        WorkerProtocol.DataPart[] parts = [.. Enum.GetValues<WorkerProtocol.DataPart>().Where(part => SamplesOf(part) > 0)];
+        Evaluate(parts, Selection, results => Reserve(step, digested.Sha256, results.ToDictionary(
+            result => NameOf(result.Key),
+            result => result.Value.Report().Values)));
+    }
+
+    private void Reserve(long step, string sha256, IReadOnlyDictionary<string, IReadOnlyDictionary<string, double>> metrics)
+    {
+        if (_state.Reserved is { } number)
+        {
+            Publish(step, sha256, metrics, number);
+            return;
+        }
+        Become(() => Concluding(() => Command<ModelProtocol.Replies.Reserved>(reserved => Persist(new Events.VersionReserved(reserved.Version), persisted =>
+        {
+            if (_state.Reserved is not null)
+                return;
+            _state.Apply(persisted);
+            Publish(step, sha256, metrics, persisted.Version);
+        }))));
+        Repeat(() => _environment.Models.Tell(new ModelProtocol.Commands.Reserve(Spec.Name, _job), Self));
+    }
+
+    private void Publish(long step, string sha256, IReadOnlyDictionary<string, IReadOnlyDictionary<string, double>> metrics, ModelVersionId version)
+    {
+        var parts = new IReadOnlyList<ShardRange>?[Run.Shards.Length];
+        Become(() => Concluding(() =>
+        {
+            Command<ParameterProtocol.Replies.Published>(published => published.Generation == _state.Generation, published =>
+            {
+                parts[published.Shard.Index] = published.Parts;
+                if (parts.All(part => part is not null))
+                    Register(step, Stored(step, sha256, metrics, version, [.. parts.SelectMany(part => part!)]));
+            });
+            Command<ParameterProtocol.Replies.PublishFailed>(failed => failed.Generation == _state.Generation, failed =>
+                _log.Error("Job {Job}: shard {Shard} could not store its part of {Version}: {Reason}; trying again", _job, failed.Shard.Index, version, failed.Reason));
+        }));
+        Repeat(() =>
+        {
+            for (var i = 0; i < parts.Length; i++)
+            {
+                if (parts[i] is null)
+                    Run.Shards[i]!.Tell(new ParameterProtocol.Commands.Publish(new ShardId(_job, i), _state.Generation, version, Selection));
+            }
+        });
+    }
+
+    private ModelProtocol.StoredVersion Stored(
+        long step, string sha256, IReadOnlyDictionary<string, IReadOnlyDictionary<string, double>> metrics, ModelVersionId version, IReadOnlyList<ShardRange> parts)
+    {
+        var plan = _state.Plan!;
+        var signature = FittedPreparation.FromJson(plan.PreparationJson).Signature;
+        var selected = Selection == ParameterProtocol.WeightsSelection.Best ? Epochs.LastOrDefault(epoch => epoch.IsBest)?.Step ?? step : step;
+        return new ModelProtocol.StoredVersion(
+            new ModelVersion(version, _job, selected, Spec.Training.Seed, Spec.Model, signature, plan.DataFingerprint, plan.Layout.Length, sha256, metrics, Now),
+            Spec.Training.Loss,
+            plan.PreparationJson,
+            parts);
+    }
+
+    private void Register(long step, ModelProtocol.StoredVersion stored)
+    {
+        Become(() => Concluding(() => Command<ModelProtocol.Replies.Registered>(_ => Complete(step, stored.Version))));
+        Repeat(() => _environment.Models.Tell(new ModelProtocol.Commands.Register(stored), Self));
+    }
+
+    private void Complete(long step, ModelVersion version)
+    {
+        var seconds = TrainingTime.TotalSeconds;
+        var result = new JobResult(
+            version.Id,
+            step,
+            (step - 1) / Run.Batches.StepsPerEpoch + 1,
+            seconds > 0 ? Run.SamplesIn(step) / seconds : 0,
+            version.WeightsSha256,
+            version.Step,
+            version.Metrics);
+        var (epochs, losses) = Run.HistoryUpTo(step, includeEpochAtStep: true);
+        Persist(new Events.JobCompleted(result, epochs, losses, Now), completed =>
+        {
+            _state.Apply(completed);
+            LeaveRun(deleteCheckpoints: false);
+        });
+    }
+
+    private static string NameOf(WorkerProtocol.DataPart part) => part switch
+    {
+        WorkerProtocol.DataPart.Training => "training",
+        WorkerProtocol.DataPart.Validation => "validation",
+        _ => "test",
+    };
+}

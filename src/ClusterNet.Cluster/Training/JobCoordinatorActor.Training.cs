@@ -1,0 +1,328 @@
+using Akka.Actor;
+using Akka.Event;
+using ClusterNet.Cluster.Parameters;
+using ClusterNet.Cluster.Workers;
+using ClusterNet.Core.Jobs;
+using ClusterNet.Core.Metrics;
+using ClusterNet.Core.Plans;
+using static ClusterNet.Cluster.Training.TrainingProtocol;
+
+namespace ClusterNet.Cluster.Training;
+
+/// <summary>
+/// The phases of a run: workers enlist, shards open a generation, workers train up to a boundary, the validation part is evaluated there and the epoch judged, and so on. Whoever dies
+/// in any phase leads back to a new generation.
+/// </summary>
+internal sealed partial class JobCoordinatorActor
+{
+    private readonly RateMeter _rate = new();
+    private TimeSpan _trained;
+    private long _windowStart;
+    private bool _training;
+    private long? _restoring;
+
+    /// <summary>Time spent computing steps, the current window included.</summary>
+    private TimeSpan TrainingTime => _trained + (_training ? _environment.Time.GetElapsedTime(_windowStart) : TimeSpan.Zero);
+
+    private void Enlisting()
+    {
+        Command<WorkerProtocol.Replies.Enlisted>(_ => Enlist(Sender));
+        Command<Commands.Interrupt>(_ => InterruptNow());
+        WhileRunning();
+    }
+
+    private void EnlistWorkers()
+    {
+        _repeat = EnlistWorkers;
+        var hosts = _environment.WorkerHosts();
+        if (hosts.Count == 0)
+        {
+            _log.Warning("Job {Job}: no node with the worker role is up; waiting for one", _job);
+            return;
+        }
+        var wanted = Spec.Training.Workers;
+        for (var i = 0; i < Math.Min(hosts.Count, wanted); i++)
+            hosts[i].Tell(new WorkerProtocol.Commands.Enlist(_job, Spec, _state.Plan!, (wanted - i - 1) / hosts.Count + 1), Self);
+    }
+
+    private void Enlist(IActorRef worker)
+    {
+        if (Run.Workers.Contains(worker))
+            return;
+        Run.Workers.Add(worker);
+        Context.Watch(worker);
+        if (Run.Workers.Count == Spec.Training.Workers)
+            OpenGeneration(_state.RestoreStep, _state.Generation == Generation.None ? "start" : "resumption");
+    }
+
+    private void OpenGeneration(long? restoreStep, string reason)
+    {
+        CloseWindow();
+        _afterCheckpoint = null;
+        _restoring = restoreStep;
+        if (_state.Generation != Generation.None)
+            _log.Info("Job {Job}: generation {Generation} opens: {Reason}", _job, _state.Generation.Next, reason);
+        Persist(new Events.GenerationOpened(_state.Generation.Next, restoreStep, reason, Now), opened =>
+        {
+            _state.Apply(opened);
+            Array.Clear(Run.Shards);
+            if (restoreStep is not null)
+            {
+                Run.RollBack(_state);
+                _trained = _state.TrainingTime;
+            }
+            Become(() => Opening(restoreStep));
+            OpenShards(restoreStep);
+        });
+    }
+
+    private void Opening(long? restoreStep)
+    {
+        Command<ParameterProtocol.Replies.Opened>(IsOfNow, opened => Opened(opened));
+        Command<ParameterProtocol.Replies.OpenFailed>(IsOfNow, failed => OpenElsewhere(restoreStep, failed));
+        Command<Commands.Interrupt>(_ => InterruptNow());
+        WhileRunning();
+    }
+
+    private void OpenShards(long? restoreStep)
+    {
+        _repeat = () => OpenShards(restoreStep);
+        for (var i = 0; i < Run.Shards.Length; i++)
+        {
+            if (Run.Shards[i] is null)
+                _environment.Shards.Tell(new ParameterProtocol.Commands.Open(new ShardId(_job, i), _state.Generation, Run.Setup, restoreStep, Run.Workers[0]), Self);
+        }
+    }
+
+    private void Opened(ParameterProtocol.Replies.Opened opened)
+    {
+        if (Run.Shards[opened.Shard.Index] is not null)
+            return;
+        Run.Shards[opened.Shard.Index] = Sender;
+        Run.Versions[opened.Shard.Index] = opened.Version;
+        Context.Watch(Sender);
+        if (Run.Shards.Any(shard => shard is null))
+            return;
+        var shards = Run.Shards.OfType<IActorRef>().ToArray();
+        for (var i = 0; i < shards.Length; i++)
+            shards[i].Tell(new ParameterProtocol.Commands.Meet(new ShardId(_job, i), _state.Generation, shards));
+        _restoring = null;
+        AssignFrom(Run.Versions.Min());
+    }
+
+    /// <summary>A checkpoint is damaged or gone: an older one, or the start, must do.</summary>
+    private void OpenElsewhere(long? restoreStep, ParameterProtocol.Replies.OpenFailed failed)
+    {
+        var older = restoreStep is null ? _state.RestoreStep : _state.Committed.LastOrDefault(step => step < restoreStep);
+        _log.Error("Job {Job}: shard {Shard} can't go on from step {Step}: {Reason}; going back to step {Older}", _job, failed.Shard, failed.RestoreStep, failed.Reason, older);
+        OpenGeneration(older, $"shard {failed.Shard.Index} could not go on: {failed.Reason}");
+    }
+
+    private void AssignFrom(long step)
+    {
+        Run.Until = MustStandAt(step) ? step : Boundaries.Next(step + 1, Run.Batches, Run.TotalSteps, Evaluates);
+        var deal = SlicePlan.Deal(Spec.Training.Slices, Run.Workers.Count);
+        Run.Active = [.. Run.Workers.Where((_, i) => deal[i].Count > 0)];
+        Run.Standing.Clear();
+        Become(Training);
+        _repeat = null;
+        StartWindow();
+        var shards = Run.Shards.OfType<IActorRef>().ToArray();
+        for (var i = 0; i < Run.Active.Count; i++)
+            Run.Active[i].Tell(new WorkerProtocol.Commands.Assign(_job, _state.Generation, step, Run.Until, deal[i], shards));
+    }
+
+    /// <summary>Whether something other than training comes next at a version.</summary>
+    private bool MustStandAt(long step) =>
+        step == Run.TotalSteps || LacksEvaluation(step) || (Evaluates && step > 0 && step % Run.Batches.StepsPerEpoch == 0 && _judge!.ShouldStop(Epochs));
+
+    private bool LacksEvaluation(long step) =>
+        Evaluates && step > 0 && (step == Run.TotalSteps || step % Run.Batches.StepsPerEpoch == 0) && (Epochs.Count == 0 || Epochs[^1].Step < step);
+
+    private void Training()
+    {
+        Command<WorkerProtocol.Replies.Reached>(IsOfNow, Reached);
+        Command<Commands.Interrupt>(_ => Interrupt());
+        WhileRunning();
+    }
+
+    private void StartWindow()
+    {
+        _windowStart = _environment.Time.GetTimestamp();
+        _training = true;
+        _rate.Restart(_windowStart);
+    }
+
+    private void CloseWindow()
+    {
+        _trained = TrainingTime;
+        _training = false;
+    }
+
+    private void StepsDone(ParameterProtocol.Replies.StepsDone done)
+    {
+        var before = Run.Known;
+        if (Run.Learn(done.FirstStep, done.Statistics) is { } diverged)
+        {
+            End(JobStatus.Failed, $"training diverged: the loss of step {diverged} is not a finite number; lower training.optimizer.learning-rate or bound the gradient (training.clip)", false);
+            return;
+        }
+        _rate.Add(Run.SamplesIn(Run.Known) - Run.SamplesIn(before), _environment.Time);
+        CommitWhatIsSaved();
+        StandIfAllDo();
+    }
+
+    private void Reached(WorkerProtocol.Replies.Reached reached)
+    {
+        if (reached.Version < Run.Until && _interrupting.Count > 0)
+        {
+            // this worker was held: no shard can go past the version it stands at
+            Run.Until = reached.Version;
+            SaveAndInterrupt();
+            return;
+        }
+        if (reached.Version != Run.Until)
+            return;
+        Run.Standing.Add(Sender);
+        StandIfAllDo();
+    }
+
+    private void StandIfAllDo()
+    {
+        if (_training && Run.Standing.Count == Run.Active.Count && Run.Known >= Run.Until)
+        {
+            CloseWindow();
+            AtBoundary(Run.Until);
+        }
+    }
+
+    private void AtBoundary(long step)
+    {
+        if (_interrupting.Count > 0)
+            SaveAndInterrupt();
+        else if (LacksEvaluation(step))
+            Evaluate([WorkerProtocol.DataPart.Validation], ParameterProtocol.WeightsSelection.Current, results => JudgeEpoch(step, results[WorkerProtocol.DataPart.Validation]));
+        else if (step == Run.TotalSteps || _judge!.ShouldStop(Epochs))
+            Conclude(step);
+        else
+            GoOn(step);
+    }
+
+    private void GoOn(long step)
+    {
+        Run.Until = Boundaries.Next(step + 1, Run.Batches, Run.TotalSteps, Evaluates);
+        Run.Standing.Clear();
+        Become(Training);
+        _repeat = null;
+        StartWindow();
+        foreach (var worker in Run.Active)
+            worker.Tell(new WorkerProtocol.Commands.Continue(_job, _state.Generation, Run.Until));
+    }
+
+    private void JudgeEpoch(long step, MetricAccumulator validation)
+    {
+        var epoch = (step - 1) / Run.Batches.StepsPerEpoch + 1;
+        var record = _judge!.Judge(Epochs, epoch, step, Run.EpochSums(step).MeanLoss, validation.Report().Values);
+        if (!record.IsBest)
+        {
+            Run.Add(record);
+            AtBoundary(step);
+            return;
+        }
+        var lacking = new HashSet<int>(Enumerable.Range(0, Run.Shards.Length));
+        Become(() => Marking(record, lacking));
+        Repeat(() =>
+        {
+            foreach (var shard in lacking)
+                Run.Shards[shard]!.Tell(new ParameterProtocol.Commands.MarkBest(new ShardId(_job, shard), _state.Generation, step));
+        });
+    }
+
+    private void Marking(EpochRecord record, HashSet<int> lacking)
+    {
+        Command<ParameterProtocol.Replies.BestMarked>(IsOfNow, marked =>
+        {
+            if (lacking.Remove(marked.Shard.Index) && lacking.Count == 0)
+            {
+                Run.Add(record);
+                AtBoundary(record.Step);
+            }
+        });
+        Command<Commands.Interrupt>(_ => Interrupt());
+        WhileRunning();
+    }
+
+    /// <summary>What can come in any phase of a run.</summary>
+    private void WhileRunning()
+    {
+        Command<ParameterProtocol.Replies.StepsDone>(IsOfNow, StepsDone);
+        Command<ParameterProtocol.Replies.CheckpointSaved>(IsOfNow, CheckpointSaved);
+        Command<ParameterProtocol.Replies.CheckpointFailed>(IsOfNow, CheckpointFailed);
+        Command<WorkerProtocol.Replies.WorkFailed>(failed => Run.Workers.Contains(Sender) || failed.Generation == Generation.None, failed => End(JobStatus.Failed, failed.Reason, false));
+        Command<Terminated>(Terminated);
+        Command<Commands.Cancel>(_ => End(JobStatus.Cancelled, null, deleteCheckpoints: true, Sender));
+        Command<Commands.Resume>(_ => Sender.Tell(new Replies.Accepted(_job)));
+        Command<Commands.Submit>(_ => Sender.Tell(new Replies.Accepted(_job)));
+        Common();
+    }
+
+    private void Terminated(Terminated terminated)
+    {
+        var lost = terminated.ActorRef;
+        if (Run.Workers.Remove(lost))
+        {
+            if (Run.Workers.Count > 0)
+            {
+                OpenGeneration(_restoring, "a worker is gone");
+                return;
+            }
+            Become(Enlisting);
+            EnlistWorkers();
+        }
+        else if (Run.Shards.Contains(lost))
+        {
+            OpenGeneration(_state.RestoreStep, $"shard {Array.IndexOf(Run.Shards, lost)} is gone");
+        }
+    }
+
+    private bool IsOfNow(WorkerProtocol.Replies.Reached reached) => reached.Generation == _state.Generation;
+
+    private bool IsOfNow(ParameterProtocol.IShardMessage message) => message switch
+    {
+        ParameterProtocol.Replies.Opened opened => opened.Generation == _state.Generation,
+        ParameterProtocol.Replies.OpenFailed failed => failed.Generation == _state.Generation,
+        ParameterProtocol.Replies.StepsDone done => done.Generation == _state.Generation,
+        ParameterProtocol.Replies.BestMarked marked => marked.Generation == _state.Generation,
+        ParameterProtocol.Replies.CheckpointSaved saved => saved.Generation == _state.Generation,
+        ParameterProtocol.Replies.CheckpointFailed failed => failed.Generation == _state.Generation,
+        _ => false,
+    };
+
+    /// <summary>Does something now and again every few seconds until the phase ends: answers may be lost, and asking twice is harmless.</summary>
+    private void Repeat(Action ask)
+    {
+        _repeat = ask;
+        ask();
+    }
+
+    /// <summary>Samples per second over the last second or so.</summary>
+    private sealed class RateMeter
+    {
+        private long _since;
+        private long _samples;
+
+        public double PerSecond { get; private set; }
+
+        public void Restart(long now) => (_since, _samples) = (now, 0);
+
+        public void Add(long samples, TimeProvider time)
+        {
+            _samples += samples;
+            var seconds = time.GetElapsedTime(_since).TotalSeconds;
+            if (seconds < 0.5 && PerSecond > 0)
+                return;
+            PerSecond = seconds > 0 ? _samples / seconds : PerSecond;
+            Restart(time.GetTimestamp());
+        }
+    }
+}

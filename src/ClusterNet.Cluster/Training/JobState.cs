@@ -1,0 +1,174 @@
+using ClusterNet.Cluster.Workers;
+using ClusterNet.Core.Jobs;
+using ClusterNet.Core.Parameters;
+using ClusterNet.Core.Plans;
+using static ClusterNet.Cluster.Training.TrainingProtocol;
+
+namespace ClusterNet.Cluster.Training;
+
+/// <summary>What a job's journal says: the job as it was at its last committed checkpoint. No actor, no clock.</summary>
+internal sealed class JobState
+{
+    private readonly List<EpochRecord> _epochs = [];
+    private readonly LossHistory _losses = new();
+    private readonly List<Events.CheckpointCommitted> _checkpoints = [];
+
+    public JobSpec? Spec { get; private set; }
+
+    public WorkerProtocol.JobPlan? Plan { get; private set; }
+
+    public DateTimeOffset Submitted { get; private set; }
+
+    public JobStatus Status { get; private set; } = JobStatus.Preparing;
+
+    public Generation Generation { get; private set; } = Generation.None;
+
+    /// <summary>Steps whose checkpoint is kept, the oldest first.</summary>
+    public IReadOnlyList<long> Committed => [.. _checkpoints.Select(checkpoint => checkpoint.Step)];
+
+    /// <summary>Time spent computing steps up to <see cref="RestoreStep"/>.</summary>
+    public TimeSpan TrainingTime => _checkpoints.Count == 0 ? TimeSpan.Zero : _checkpoints[^1].Training;
+
+    /// <summary>Statistics of the epoch that <see cref="RestoreStep"/> is in, up to there.</summary>
+    public StepStatistics EpochSoFar => _checkpoints.Count == 0 ? default : _checkpoints[^1].EpochSoFar;
+
+    public ModelVersionId? Reserved { get; private set; }
+
+    public JobResult? Result { get; private set; }
+
+    public string? Failure { get; private set; }
+
+    public IReadOnlyList<EpochRecord> Epochs => _epochs;
+
+    public LossHistory Losses => _losses;
+
+    public bool Exists => Spec is not null;
+
+    /// <summary>The step to go on from: the last committed one, or 0.</summary>
+    public long RestoreStep => _checkpoints.Count == 0 ? 0 : _checkpoints[^1].Step;
+
+    public bool CanResume => Status is JobStatus.Interrupted or JobStatus.Failed;
+
+    public void Apply(Events.JobSubmitted submitted)
+    {
+        (Spec, Plan, Submitted) = (submitted.Spec, submitted.Plan, submitted.At);
+        Status = JobStatus.Preparing;
+    }
+
+    public void Apply(Events.GenerationOpened opened)
+    {
+        Generation = opened.Generation;
+        Status = JobStatus.Training;
+        Failure = null;
+        if (opened.RestoreStep is not { } step)
+            return;
+        _checkpoints.RemoveAll(checkpoint => checkpoint.Step > step);
+        _epochs.RemoveAll(epoch => epoch.Step >= step);
+        _losses.ForgetAfter(step);
+    }
+
+    public void Apply(Events.CheckpointCommitted committed)
+    {
+        _epochs.AddRange(committed.Epochs);
+        foreach (var point in committed.Losses)
+            _losses.Add(point);
+        _checkpoints.Add(committed);
+        _checkpoints.RemoveAll(checkpoint => !committed.Kept.Contains(checkpoint.Step));
+    }
+
+    public void Apply(Events.VersionReserved reserved) => Reserved = reserved.Version;
+
+    public void Apply(Events.JobInterrupted _) => Status = JobStatus.Interrupted;
+
+    public void Apply(Events.JobCompleted completed)
+    {
+        Status = JobStatus.Completed;
+        Result = completed.Result;
+        _epochs.AddRange(completed.Epochs);
+        foreach (var point in completed.Losses)
+            _losses.Add(point);
+    }
+
+    public void Apply(Events.JobEnded ended)
+    {
+        Status = ended.Status;
+        Failure = ended.Failure;
+    }
+
+    /// <summary>After recovery: a job that was under way has lost its process.</summary>
+    public void MarkKilled()
+    {
+        if (Status is JobStatus.Training or JobStatus.Preparing)
+            Status = JobStatus.Interrupted;
+    }
+}
+
+/// <summary>The loss by step, thinned so that a job of any length keeps at most <see cref="Capacity"/> points: when full, every second point goes.</summary>
+internal sealed class LossHistory
+{
+    public const int Capacity = 4096;
+
+    private readonly List<LossPoint> _points = [];
+    private long _stride = 1;
+
+    public IReadOnlyList<LossPoint> Points => _points;
+
+    public void ForgetAfter(long step) => _points.RemoveAll(point => point.Step > step);
+
+    public void Add(LossPoint point)
+    {
+        if ((point.Step - 1) % _stride != 0)
+            return;
+        _points.Add(point);
+        if (_points.Count < Capacity)
+            return;
+        _stride *= 2;
+        _points.RemoveAll(kept => (kept.Step - 1) % _stride != 0);
+    }
+}
+
+/// <summary>Judges validation results: which epoch is the best, and when to stop. A function of the history alone, so a resumed job judges alike.</summary>
+internal sealed class EpochJudge(TrainingSpec training, Func<string, bool> higherIsBetter)
+{
+    /// <summary>The epoch as it goes into the history.</summary>
+    public EpochRecord Judge(IEnumerable<EpochRecord> before, long epoch, long step, double trainingLoss, IReadOnlyDictionary<string, double> validation)
+    {
+        var best = before.LastOrDefault(record => record.IsBest);
+        return new EpochRecord(epoch, step, trainingLoss, validation, Improves(MetricOf(validation), best is null ? null : MetricOf(best.Validation), 0));
+    }
+
+    /// <summary>Whether the job has had no improvement worth the name for as long as its patience.</summary>
+    public bool ShouldStop(IEnumerable<EpochRecord> epochs)
+    {
+        if (training.EarlyStopping is not { } stopping)
+            return false;
+        double? best = null;
+        var without = 0;
+        foreach (var value in epochs.Select(epoch => MetricOf(epoch.Validation)))
+        {
+            var improves = Improves(value, best, stopping.MinDelta);
+            best = improves ? value : best;
+            without = improves ? 0 : without + 1;
+        }
+        return without >= stopping.Patience;
+    }
+
+    private double? MetricOf(IReadOnlyDictionary<string, double> metrics) =>
+        metrics.TryGetValue(training.Metric, out var value) && !double.IsNaN(value) ? value : null;
+
+    private bool Improves(double? value, double? best, double margin) =>
+        value is { } candidate && (best is not { } record || (higherIsBetter(training.Metric) ? candidate > record + margin : candidate < record - margin));
+}
+
+/// <summary>The steps at which all workers stand still for an evaluation.</summary>
+internal static class Boundaries
+{
+    /// <summary>The next boundary at or after <paramref name="step"/>: the end of an epoch where there is a validation part, else the end of the job.</summary>
+    public static long Next(long step, BatchPlan plan, long totalSteps, bool evaluates)
+    {
+        if (!evaluates)
+            return totalSteps;
+        var epochs = (step + plan.StepsPerEpoch - 1) / plan.StepsPerEpoch;
+        return Math.Min(totalSteps, Math.Max(1, epochs) * plan.StepsPerEpoch);
+    }
+}

@@ -1,0 +1,127 @@
+using Akka.Actor;
+using ClusterNet.Cluster.Parameters;
+using ClusterNet.Core.Parameters;
+using ClusterNet.Core.Plans;
+
+namespace ClusterNet.Cluster.Training;
+
+/// <summary>What a coordinator knows of a job while it runs and never journals: it can all be found out again.</summary>
+internal sealed class TrainingRun
+{
+    private readonly List<StepStatistics> _steps = [];
+    private readonly List<EpochRecord> _epochs = [];
+    private long _from;
+    private StepStatistics _epochSoFar;
+
+    public TrainingRun(JobState state)
+    {
+        var (spec, plan) = (state.Spec!, state.Plan!);
+        Batches = BatchPlan.Of(spec.Training, plan.TrainingSamples);
+        TotalSteps = Batches.TotalSteps(spec.Training);
+        Setup = new ParameterProtocol.ShardSetup(spec.Training, TotalSteps, plan.Layout, spec.Training.Shards, Batches.StepsPerEpoch);
+        Shards = new IActorRef?[Setup.Plan.Ranges.Count];
+        Versions = new long[Shards.Length];
+        RollBack(state);
+    }
+
+    public BatchPlan Batches { get; }
+
+    public long TotalSteps { get; }
+
+    public ParameterProtocol.ShardSetup Setup { get; }
+
+    /// <summary>All workers that are alive, in the order they enlisted.</summary>
+    public List<IActorRef> Workers { get; } = [];
+
+    /// <summary>Those of them that have slices in this generation.</summary>
+    public IReadOnlyList<IActorRef> Active { get; set; } = [];
+
+    /// <summary>Active workers that stand at <see cref="Until"/>.</summary>
+    public HashSet<IActorRef> Standing { get; } = [];
+
+    /// <summary>The shards, by index; null where one has not opened in this generation.</summary>
+    public IActorRef?[] Shards { get; }
+
+    /// <summary>The versions they opened at.</summary>
+    public long[] Versions { get; }
+
+    /// <summary>The version at which workers stand still next.</summary>
+    public long Until { get; set; }
+
+    /// <summary>Steps whose statistics are known.</summary>
+    public long Known => _from + _steps.Count;
+
+    /// <summary>Shards that have saved a checkpoint that is not committed yet, by its step.</summary>
+    public Dictionary<long, HashSet<int>> Saving { get; } = [];
+
+    /// <summary>The last step whose checkpoint failed; -1 for none.</summary>
+    public long FailedCheckpoint { get; set; } = -1;
+
+    /// <summary>Epochs judged since the last commit.</summary>
+    public IReadOnlyList<EpochRecord> Epochs => _epochs;
+
+    public double? LatestLoss { get; private set; }
+
+    /// <summary>Samples visited by the first <paramref name="steps"/> steps.</summary>
+    public long SamplesIn(long steps) =>
+        (steps / Batches.StepsPerEpoch * Batches.Samples) + Math.Min(Batches.Samples, steps % Batches.StepsPerEpoch * Batches.BatchSize);
+
+    /// <summary>Forgets what came after the last commit.</summary>
+    public void RollBack(JobState state)
+    {
+        _steps.Clear();
+        _epochs.Clear();
+        _from = state.RestoreStep;
+        _epochSoFar = state.EpochSoFar;
+        Saving.Clear();
+        FailedCheckpoint = -1;
+    }
+
+    /// <summary>Takes a report of shard 0; what is known already is passed over.</summary>
+    /// <returns>the first step, from 1, whose loss is not finite; null for none</returns>
+    public long? Learn(long firstStep, IReadOnlyList<StepStatistics> statistics)
+    {
+        if (firstStep > Known)
+            return null;
+        foreach (var step in statistics.Skip((int)(Known - firstStep)))
+        {
+            _steps.Add(step);
+            LatestLoss = step.MeanLoss;
+            if (!double.IsFinite(step.Loss))
+                return Known;
+        }
+        return null;
+    }
+
+    public void Add(EpochRecord epoch) => _epochs.Add(epoch);
+
+    /// <summary>The sums over the steps of the epoch that ends at, or contains, <paramref name="step"/>, up to there; nothing where an epoch starts there and it is not asked for its end.</summary>
+    public StepStatistics EpochSums(long step)
+    {
+        var start = (step - 1) / Batches.StepsPerEpoch * Batches.StepsPerEpoch;
+        var sums = start < _from ? _epochSoFar : default;
+        for (var i = Math.Max(start, _from); i < step; i++)
+            sums += _steps[(int)(i - _from)];
+        return sums;
+    }
+
+    /// <summary>Epochs before, and losses up to, <paramref name="step"/> that are not committed; the losses thinned to a few thousand.</summary>
+    public (IReadOnlyList<EpochRecord> Epochs, IReadOnlyList<LossPoint> Losses) HistoryUpTo(long step, bool includeEpochAtStep)
+    {
+        var history = new LossHistory();
+        for (var i = _from; i < Math.Min(step, Known); i++)
+            history.Add(new LossPoint(i + 1, _steps[(int)(i - _from)].MeanLoss));
+        return ([.. _epochs.Where(epoch => epoch.Step < step || (includeEpochAtStep && epoch.Step == step))], history.Points);
+    }
+
+    /// <summary>After a commit of <paramref name="step"/>: what is journalled need not be kept here.</summary>
+    public void Commit(long step)
+    {
+        _epochSoFar = EpochSums(step);
+        _steps.RemoveRange(0, (int)(step - _from));
+        _from = step;
+        _epochs.RemoveAll(epoch => epoch.Step < step);
+        foreach (var older in Saving.Keys.Where(saving => saving <= step).ToArray())
+            Saving.Remove(older);
+    }
+}

@@ -1,0 +1,48 @@
+using System.Collections.Concurrent;
+using System.Text.Json;
+using ClusterNet.Core.Jobs;
+using ClusterNet.Data;
+using ClusterNet.Data.Preparation;
+
+namespace ClusterNet.Cluster.Workers;
+
+/// <summary>The prepared data of the jobs of a node: read once, shared by all workers of the node, let go when none holds it. Thread-safe.</summary>
+internal sealed class JobData
+{
+    private readonly ConcurrentDictionary<string, Slot> _slots = new(StringComparer.Ordinal);
+
+    /// <summary>Reads, splits, fits and prepares; a worker that comes soon after finds it here.</summary>
+    /// <exception cref="Core.Faults.InputException">the data can't be used</exception>
+    public PreparedData Prepare(DataSpec data, long seed) => Get(data, seed, () => DataPipeline.Load(data, seed));
+
+    /// <summary>Reads and prepares with what was fitted before.</summary>
+    /// <exception cref="Core.Faults.InputException">the data can't be used, or is not what it was</exception>
+    public PreparedData Load(DataSpec data, long seed, WorkerProtocol.JobPlan plan)
+    {
+        var prepared = Get(data, seed, () => DataPipeline.Load(data, seed, FittedPreparation.FromJson(plan.PreparationJson)));
+        if (prepared.Fingerprint != plan.DataFingerprint)
+        {
+            throw new Core.Faults.InputException("data.source",
+                $"'{data.Source}' is not what it was when the job was submitted: fingerprint {prepared.Fingerprint[..12]}, then {plan.DataFingerprint[..12]}; restore the data, or submit a new job");
+        }
+        return prepared;
+    }
+
+    private PreparedData Get(DataSpec data, long seed, Func<PreparedData> load)
+    {
+        var slot = _slots.GetOrAdd(JsonSerializer.Serialize(data) + seed, _ => new Slot());
+        lock (slot)
+        {
+            if (slot.Data?.TryGetTarget(out var held) == true)
+                return held;
+            var loaded = load();
+            slot.Data = new WeakReference<PreparedData>(loaded);
+            return loaded;
+        }
+    }
+
+    private sealed class Slot
+    {
+        public WeakReference<PreparedData>? Data { get; set; }
+    }
+}

@@ -1,0 +1,243 @@
+using ClusterNet.Cluster.Parameters;
+using ClusterNet.Core.Jobs;
+using ClusterNet.Core.Parameters;
+using CsCheck;
+using static ClusterNet.Cluster.Parameters.ParameterProtocol;
+
+namespace ClusterNet.Cluster.Tests.Parameters;
+
+/// <summary>A shard's weights depend on the gradients of each step alone: not on their order, on repeats, on how many shards there are, or on a restart from a checkpoint.</summary>
+public class ParameterShardStateTests
+{
+    private const int Slices = 8;
+    private static readonly Generation First = new(1);
+
+    private static readonly OptimizerSpec[] Optimizers =
+    [
+        new() { Kind = OptimizerKind.Sgd, LearningRate = 0.1, Momentum = 0.9 },
+        new() { Kind = OptimizerKind.Adam, LearningRate = 0.01 },
+        new() { Kind = OptimizerKind.Lamb, LearningRate = 0.01, WeightDecay = 0.1 },
+    ];
+
+    private static readonly Gen<(OptimizerSpec Optimizer, ClipSpec Clip)> AnyRule =
+        Gen.Select(Gen.Int[0, Optimizers.Length - 1], Gen.Bool, (i, clips) => (Optimizers[i], clips ? new ClipSpec(null, 0.5) : new ClipSpec()));
+
+    [Fact]
+    public void Any_order_of_any_nodes_with_any_repeats_gives_the_same_bits() => Gen.Select(AnyRule, Gen.Int[0, int.MaxValue]).Sample(
+        drawn =>
+        {
+            var (rule, seed) = drawn;
+            var random = new Random(seed);
+            var layout = TestJobs.Layout(700, 500);
+            var expected = One(rule, layout, 1)[0];
+            var actual = One(rule, layout, 1)[0];
+            for (var step = 0; step < 3; step++)
+            {
+                foreach (var node in TreeNode.Cover(0, Slices))
+                    Push(expected, layout, step, node);
+                foreach (var node in Shuffled(random))
+                {
+                    Push(actual, layout, step, node);
+                    if (random.Next(3) == 0)
+                        Push(actual, layout, step, node);
+                }
+            }
+            Assert.Equal(Bits(expected), Bits(actual));
+        },
+        iter: 60);
+
+    [Fact]
+    public void Any_number_of_shards_and_any_order_of_their_norms_gives_the_same_bits() => Gen.Select(AnyRule, Gen.Int[2, 4], Gen.Int[0, int.MaxValue]).Sample(
+        drawn =>
+        {
+            var (rule, count, seed) = drawn;
+            var random = new Random(seed);
+            var layout = TestJobs.Layout(1500, 2600, 37);
+            var one = One(rule, layout, 1);
+            var many = One(rule, layout, count);
+            for (var step = 0; step < 3; step++)
+            {
+                Push(one[0], layout, step, TreeNode.Root(Slices));
+                foreach (var shard in many.OrderBy(_ => random.Next()).ToArray())
+                    Push(shard, layout, step, TreeNode.Root(Slices));
+                ExchangeNorms(many, random);
+            }
+            Assert.Equal(Bits(one[0]), many.SelectMany(Bits).ToArray());
+        },
+        iter: 60);
+
+    [Fact]
+    public void A_restart_from_a_checkpoint_ends_with_the_same_bits() => AnyRule.Sample(
+        rule =>
+        {
+            var layout = TestJobs.Layout(64, 3);
+            var undisturbed = One(rule, layout, 1)[0];
+            var first = One(rule, layout, 1)[0];
+            for (var step = 0; step < 3; step++)
+            {
+                Push(undisturbed, layout, step, TreeNode.Root(Slices));
+                Push(first, layout, step, TreeNode.Root(Slices));
+                if (step == 1)
+                    Assert.True(first.MarkBest(2));
+            }
+            var checkpoint = first.Checkpoint();
+            var best = first.Selected(WeightsSelection.Best).Weights.Span.ToArray();
+            Push(first, layout, 3, TreeNode.Root(Slices));
+            var second = new ParameterShardState(first.Shard, first.Setup);
+            second.Restore(checkpoint);
+            second.Enter(First);
+            Assert.Equal(3, second.Version);
+            Assert.Equal(best, second.Selected(WeightsSelection.Best).Weights.Span.ToArray());
+            for (var step = 3; step < 6; step++)
+            {
+                Push(undisturbed, layout, step, TreeNode.Root(Slices));
+                Push(second, layout, step, TreeNode.Root(Slices));
+            }
+            Assert.Equal(Bits(undisturbed), Bits(second));
+        },
+        iter: 20);
+
+    [Fact]
+    public void What_is_out_of_place_is_told_apart_and_changes_nothing()
+    {
+        var layout = TestJobs.Layout(10);
+        var state = One((Optimizers[1], new ClipSpec()), layout, 1)[0];
+        Push(state, layout, 0, TreeNode.Root(Slices));
+        Push(state, layout, 1, TreeNode.Root(Slices));
+        state.Enter(new Generation(2));
+        var before = Bits(state);
+
+        Assert.Equal(PushOutcome.StaleGeneration, Offer(state, new Generation(1), 2, TreeNode.Root(Slices), 10));
+        Assert.Equal(PushOutcome.NotYet, Offer(state, new Generation(3), 2, TreeNode.Root(Slices), 10));
+        Assert.Equal(PushOutcome.NotYet, Offer(state, new Generation(2), 3, TreeNode.Root(Slices), 10));
+        Assert.Equal(PushOutcome.AlreadyDone, Offer(state, new Generation(2), 1, TreeNode.Root(Slices), 10));
+        Assert.Equal(PushOutcome.StaleStep, Offer(state, new Generation(2), 0, TreeNode.Root(Slices), 10));
+        Assert.Equal(PushOutcome.Malformed, Offer(state, new Generation(2), 2, TreeNode.Root(Slices), 9));
+        Assert.Equal(PushOutcome.Malformed, Offer(state, new Generation(2), 2, new TreeNode(0, Slices), 10));
+        Assert.Equal(PushOutcome.Malformed, Offer(state, new Generation(2), 2, new TreeNode(-1, 0), 10));
+        Assert.Equal(before, Bits(state));
+        Assert.Equal(2, state.Version);
+    }
+
+    [Fact]
+    public void A_step_that_was_begun_in_one_generation_is_finished_in_the_next()
+    {
+        var layout = TestJobs.Layout(10);
+        var expected = One((Optimizers[1], new ClipSpec()), layout, 1)[0];
+        Push(expected, layout, 0, TreeNode.Root(Slices));
+        var state = One((Optimizers[1], new ClipSpec()), layout, 1)[0];
+        Push(state, layout, 0, new TreeNode(2, 0));
+        state.Enter(new Generation(2));
+        Assert.Equal([4, 5, 6, 7], state.MissingSlices);
+        Push(state, layout, 0, new TreeNode(2, 1));
+        Assert.Equal(Bits(expected), Bits(state));
+    }
+
+    [Fact]
+    public void The_version_before_the_latest_can_still_be_pulled()
+    {
+        var layout = TestJobs.Layout(10);
+        var state = One((Optimizers[1], new ClipSpec()), layout, 1)[0];
+        var initial = Bits(state);
+        Push(state, layout, 0, TreeNode.Root(Slices));
+        Assert.Equal(initial, BitsOf(state.Weights(0)!.Value.Span));
+        Push(state, layout, 1, TreeNode.Root(Slices));
+        Assert.Null(state.Weights(0));
+        Assert.Null(state.Weights(3));
+    }
+
+    [Fact]
+    public void Weights_that_were_handed_out_are_never_written_again()
+    {
+        var layout = TestJobs.Layout(10);
+        var state = One((Optimizers[0], new ClipSpec()), layout, 1)[0];
+        var held = state.Weights(0)!.Value;
+        var before = held.Span.ToArray();
+        for (var step = 0; step < 5; step++)
+            Push(state, layout, step, TreeNode.Root(Slices));
+        Assert.Equal(before, held.Span.ToArray());
+    }
+
+    [Fact]
+    public void A_checkpoint_of_another_shard_is_refused()
+    {
+        var layout = TestJobs.Layout(1024, 1024);
+        var shards = One((Optimizers[1], new ClipSpec()), layout, 2);
+        Assert.Throws<InvalidDataException>(() => shards[0].Restore(shards[1].Checkpoint()));
+    }
+
+    private static ParameterShardState[] One((OptimizerSpec Optimizer, ClipSpec Clip) rule, ParameterLayout layout, int shards)
+    {
+        var training = new TrainingSpec { Optimizer = rule.Optimizer, Clip = rule.Clip, Slices = Slices };
+        var setup = TestJobs.Setup(layout, training, shards);
+        var initial = TestJobs.Values(layout.Length, 1);
+        return
+        [
+            .. setup.Plan.Ranges.Select((range, i) =>
+            {
+                var state = new ParameterShardState(new ShardId(TestJobs.Id, i), setup);
+                state.Initialize(initial.AsSpan(range.Offset, range.Length));
+                state.Enter(First);
+                return state;
+            }),
+        ];
+    }
+
+    /// <summary>The tree sum over a node of slice gradients that follow from step and slice.</summary>
+    private static float[] Gradient(ParameterLayout layout, long step, TreeNode node)
+    {
+        if (node.Level == 0)
+            return TestJobs.Values(layout.Length, (int)(step * 1000) + node.Index);
+        var left = Gradient(layout, step, new TreeNode(node.Level - 1, node.Index * 2));
+        var right = Gradient(layout, step, new TreeNode(node.Level - 1, node.Index * 2 + 1));
+        return [.. left.Zip(right, (a, b) => a + b)];
+    }
+
+    private static void Push(ParameterShardState state, ParameterLayout layout, long step, TreeNode node)
+    {
+        var gradient = Gradient(layout, step, node).AsSpan(state.Range.Offset, state.Range.Length).ToArray();
+        state.Offer(new Commands.Push(state.Shard, state.Generation, step, node, TestJobs.Payload(gradient), new StepStatistics(node.SliceCount * 8, 1)));
+    }
+
+    private static PushOutcome Offer(ParameterShardState state, Generation generation, long step, TreeNode node, int length) =>
+        state.Offer(new Commands.Push(state.Shard, generation, step, node, TestJobs.Payload(new float[length]), new StepStatistics(1, 1)));
+
+    private static void ExchangeNorms(ParameterShardState[] shards, Random random)
+    {
+        while (shards.Any(shard => shard.OpenRound is not null))
+        {
+            foreach (var shard in shards.Where(shard => shard.OpenRound is not null).OrderBy(_ => random.Next()).ToArray())
+            {
+                if (shard.OpenRound is not { } open)
+                    continue;
+                foreach (var from in open.Lacking)
+                {
+                    if (shards[from].OwnNorms(shard.Version, open.Round) is { } norms)
+                        shard.Offer(new Commands.ShareNorms(shard.Shard, from, shard.Version, open.Round, norms));
+                }
+            }
+        }
+    }
+
+    private static List<TreeNode> Shuffled(Random random)
+    {
+        var nodes = new List<TreeNode>();
+        Deal(TreeNode.Root(Slices));
+        return [.. nodes.OrderBy(_ => random.Next())];
+
+        void Deal(TreeNode node)
+        {
+            if (node.Level == 0 || random.Next(3) == 0)
+            {
+                nodes.Add(node);
+                return;
+            }
+            Deal(new TreeNode(node.Level - 1, node.Index * 2));
+            Deal(new TreeNode(node.Level - 1, node.Index * 2 + 1));
+        }
+    }
+
+    private static int[] Bits(ParameterShardState state) => BitsOf(state.Weights(state.Version)!.Value.Span);
+
+    private static int[] BitsOf(ReadOnlySpan<float> values) => [.. values.ToArray().Select(BitConverter.SingleToInt32Bits)];
+}

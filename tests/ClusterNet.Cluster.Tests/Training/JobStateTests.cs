@@ -1,0 +1,64 @@
+using ClusterNet.Cluster.Training;
+using ClusterNet.Core.Jobs;
+using ClusterNet.Core.Metrics;
+using ClusterNet.Core.Plans;
+using CsCheck;
+
+namespace ClusterNet.Cluster.Tests.Training;
+
+/// <summary>What a job judges follows from its history alone.</summary>
+public class JobStateTests
+{
+    [Fact]
+    public void The_best_epoch_is_the_first_with_the_best_value()
+    {
+        var records = Judged(new TrainingSpec { Metric = "roc-auc" }, 0.5, 0.7, 0.7, 0.6, 0.8);
+        Assert.Equal([true, true, false, false, true], records.Select(record => record.IsBest));
+        records = Judged(new TrainingSpec { Metric = "loss" }, 0.5, 0.7, 0.4, 0.4);
+        Assert.Equal([true, false, true, false], records.Select(record => record.IsBest));
+    }
+
+    [Fact]
+    public void It_stops_after_as_many_epochs_without_an_improvement_as_it_has_patience()
+    {
+        var training = new TrainingSpec { Metric = "loss", EarlyStopping = new EarlyStoppingSpec(2, 0.1) };
+        var judge = new EpochJudge(training, MetricNames.HigherIsBetter);
+        Assert.False(judge.ShouldStop(Judged(training, 1)));
+        Assert.False(judge.ShouldStop(Judged(training, 1, 0.95)));
+        Assert.True(judge.ShouldStop(Judged(training, 1, 0.95, 0.92)));
+        Assert.False(judge.ShouldStop(Judged(training, 1, 0.95, 0.85)));
+        Assert.True(judge.ShouldStop(Judged(training, 1, double.NaN, double.NaN)));
+    }
+
+    [Fact]
+    public void A_loss_history_of_any_length_stays_small_and_keeps_even_distances() => Gen.Int[1, 40_000].Sample(
+        steps =>
+        {
+            var history = new LossHistory();
+            for (var step = 1; step <= steps; step++)
+                history.Add(new LossPoint(step, step));
+            Assert.InRange(history.Points.Count, 1, LossHistory.Capacity);
+            Assert.Equal(1, history.Points[0].Step);
+            var distances = history.Points.Zip(history.Points.Skip(1), (a, b) => b.Step - a.Step).Distinct().ToArray();
+            Assert.True(distances.Length <= 1);
+            Assert.True(steps - history.Points[^1].Step < (distances.Length == 0 ? 2 : distances[0]) || steps < LossHistory.Capacity);
+        },
+        iter: 50);
+
+    [Theory]
+    [InlineData(1, 10)]
+    [InlineData(10, 10)]
+    [InlineData(11, 20)]
+    [InlineData(21, 25)]
+    public void Boundaries_are_the_ends_of_epochs_and_the_end(long step, long expected) =>
+        Assert.Equal(expected, Boundaries.Next(step, new BatchPlan(100, 10, 4, 1), 25, evaluates: true));
+
+    private static List<EpochRecord> Judged(TrainingSpec training, params double[] values)
+    {
+        var judge = new EpochJudge(training, MetricNames.HigherIsBetter);
+        var records = new List<EpochRecord>();
+        foreach (var value in values)
+            records.Add(judge.Judge(records, records.Count + 1, records.Count + 1, 0, new Dictionary<string, double> { [training.Metric] = value }));
+        return records;
+    }
+}

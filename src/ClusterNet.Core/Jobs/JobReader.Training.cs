@@ -1,6 +1,5 @@
 using System.Globalization;
 using System.Numerics;
-using ClusterNet.Core.Faults;
 using ClusterNet.Core.Metrics;
 
 namespace ClusterNet.Core.Jobs;
@@ -36,18 +35,10 @@ public static partial class JobReader
             Checkpoint = ReadCheckpoint(Section(reader, "checkpoint")),
             EarlyStopping = SectionOrNone(reader, "early-stopping") is { } section ? ReadEarlyStopping(section) : null,
             Select = reader.Choice("select", HasValidation(data.Split) ? VersionSelection.Best : VersionSelection.Last, JobWords.Selections),
-            Metric = ReadMetric(reader, data.Task),
+            Metric = reader.Text("metric", MetricNames.Loss)!,
         };
         reader.Finish();
         return training;
-    }
-
-    private static string ReadMetric(SettingReader reader, LearningTask task)
-    {
-        var metric = reader.Text("metric", MetricNames.Loss)!;
-        if (!MetricNames.IsKnown(task, metric))
-            reader.Faults.Add(Fault.Unknown(reader.PathOf("metric"), metric, MetricNames.ForTask(task)));
-        return metric;
     }
 
     /// <summary>Whether the split leaves samples for validation, as far as that can be told before the data is read.</summary>

@@ -1,4 +1,3 @@
-using System.Globalization;
 using ClusterNet.Core.Faults;
 using ClusterNet.Core.Metrics;
 
@@ -7,7 +6,6 @@ namespace ClusterNet.Core.Jobs;
 /// <summary>What must hold between the settings of a job, each of which may be right by itself.</summary>
 internal static class JobRules
 {
-    private const int MaxClasses = 10_000;
     private static readonly OptimizerSpec _plainOptimizer = new();
     private static readonly ScheduleSpec _plainSchedule = new();
     private static readonly SplitSpec _plainSplit = new(SplitKind.Stratified);
@@ -137,14 +135,8 @@ internal static class JobRules
 
     private static void CheckMetric(JobSpec spec, ICollection<Fault> faults)
     {
-        var metric = spec.Training.Metric;
-        var names = MetricNames.ForTask(spec.Data.Task);
-        var slash = metric.IndexOf('/', StringComparison.Ordinal);
-        // of one class: recall/2; how many classes there are is not known before the data is read
-        if (slash > 0 && int.TryParse(metric.AsSpan(slash + 1), NumberStyles.None, CultureInfo.InvariantCulture, out var label) && label < MaxClasses)
-            names = MetricNames.ForTask(spec.Data.Task, label + 1);
-        if (!names.Contains(metric))
-            faults.Add(Fault.Unknown("training.metric", metric, MetricNames.ForTask(spec.Data.Task)));
+        if (!MetricNames.IsKnown(spec.Data.Task, spec.Training.Metric))
+            faults.Add(Fault.Unknown("training.metric", spec.Training.Metric, MetricNames.ForTask(spec.Data.Task)));
     }
 
     private static void CheckSelection(JobSpec spec, ICollection<Fault> faults)

@@ -27,7 +27,7 @@ internal static class DryRun
     private static void Print(Screen screen, JobSpec spec, JobPreview preview, IReadOnlyList<ShardRange> shards, BatchPlan plan)
     {
         Heading(screen, "Job");
-        screen.Line(SettingsText.Yaml(Telling(JobWriter.Write(spec), spec)));
+        screen.Line(SettingsText.Yaml(spec));
 
         Heading(screen, "Data");
         screen.Out.Write(Tables.Pairs(
@@ -55,20 +55,6 @@ internal static class DryRun
         if (shards.Count > Shown)
             table.Row("...", "", "", $"{shards.Count - Shown} more", "");
         screen.Out.Write(table);
-    }
-
-    // a page that people read leaves out how sources of other formats would be read
-    private static SettingValue.Map Telling(SettingValue.Map job, JobSpec spec)
-    {
-        var others = new List<string>();
-        if (spec.Data.Format != DataFormat.Csv)
-            others.Add("csv");
-        if (spec.Data.Format != DataFormat.Npz)
-            others.Add("feature-array");
-        if (spec.Data.Format != DataFormat.Images)
-            others.Add("images");
-        var data = ((SettingValue.Map)job.Entries["data"]).Entries.Where(entry => !others.Contains(entry.Key)).ToDictionary();
-        return new SettingValue.Map(job.Entries.ToDictionary(entry => entry.Key, entry => entry.Key == "data" ? new SettingValue.Map(data) : entry.Value));
     }
 
     private static void Heading(Screen screen, string text) => screen.Out.MarkupLine($"[bold blue]{Markup.Escape(text)}[/]");

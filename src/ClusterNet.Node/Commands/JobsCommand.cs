@@ -1,7 +1,6 @@
 using System.CommandLine;
 using System.Text.Json.Nodes;
 using ClusterNet.Cluster.Training;
-using ClusterNet.Core.Jobs;
 using ClusterNet.Node.Hosting;
 using ClusterNet.Node.Output;
 using Spectre.Console;
@@ -94,7 +93,7 @@ internal static class JobsCommand
         if (job.Epochs.Count > 0)
             output.Write(Epochs(job));
         output.MarkupLine("[bold blue]Job[/]");
-        run.Screen.Line(SettingsText.Yaml(JobWriter.Write(job.Spec)).TrimEnd());
+        run.Screen.Line(SettingsText.Yaml(job.Spec).TrimEnd());
         if (progress.Status == JobStatus.Interrupted)
             run.Screen.Line($"{Environment.NewLine}Go on with: clusternet resume {job.Summary.Job}");
         return ExitCode.Done;

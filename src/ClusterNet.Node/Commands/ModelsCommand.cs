@@ -50,16 +50,14 @@ internal static class ModelsCommand
             run.Screen.Line("No models yet. Train one with: clusternet train FILE");
             return ExitCode.Done;
         }
-        var table = Tables.With("model", "kind", "job", ">parameters", "validation", "test", "registered");
+        var table = Tables.With("model", "kind", "job", "result", "registered");
         foreach (var version in models)
         {
             table.Row(
                 version.Id.ToString(),
                 version.Model.Kind,
                 version.Job.Value,
-                Figures.Count(version.Parameters),
-                Headline(version, "validation"),
-                Headline(version, "test"),
+                Headline(version, "test") ?? Headline(version, "validation") ?? Headline(version, "training") ?? "-",
                 Figures.Moment(version.Registered));
         }
         run.Screen.Out.Write(table);
@@ -120,12 +118,12 @@ internal static class ModelsCommand
         string.Join(", ", names.Take(NamesShown)) + (names.Count > NamesShown ? $", ... ({Figures.Count(names.Count)} in all)" : "");
 
     // the one figure that people ask for first
-    private static string Headline(ModelVersion version, string part)
+    private static string? Headline(ModelVersion version, string part)
     {
         if (!version.Metrics.TryGetValue(part, out var metrics))
-            return "-";
+            return null;
         var name = (version.Signature.Task == LearningTask.Classification ? new[] { MetricNames.Accuracy, MetricNames.Loss } : [MetricNames.Rmse, MetricNames.Mse, MetricNames.Loss])
             .FirstOrDefault(metrics.ContainsKey);
-        return name is null ? "-" : $"{name} {Figures.Metric(metrics[name])}";
+        return name is null ? null : $"{part} {name} {Figures.Metric(metrics[name])}";
     }
 }

@@ -7,6 +7,9 @@ namespace ClusterNet.Node.Output;
 /// <summary>Settings as YAML that a job file can hold.</summary>
 internal static class SettingsText
 {
+    /// <summary>A job, all its settings but those that say nothing for its source.</summary>
+    public static string Yaml(JobSpec spec) => Yaml(Telling(JobWriter.Write(spec), spec));
+
     /// <summary>The settings without those that say nothing: empty lists and maps.</summary>
     public static string Yaml(SettingValue.Map settings)
     {
@@ -18,6 +21,20 @@ internal static class SettingsText
         emitter.Emit(new DocumentEnd(isImplicit: true));
         emitter.Emit(new StreamEnd());
         return writer.ToString();
+    }
+
+    // a page that people read leaves out how sources of other formats would be read
+    private static SettingValue.Map Telling(SettingValue.Map job, JobSpec spec)
+    {
+        var others = new List<string>();
+        if (spec.Data.Format != DataFormat.Csv)
+            others.Add("csv");
+        if (spec.Data.Format != DataFormat.Npz)
+            others.Add("feature-array");
+        if (spec.Data.Format != DataFormat.Images)
+            others.Add("images");
+        var data = ((SettingValue.Map)job.Entries["data"]).Entries.Where(entry => !others.Contains(entry.Key)).ToDictionary();
+        return new SettingValue.Map(job.Entries.ToDictionary(entry => entry.Key, entry => entry.Key == "data" ? new SettingValue.Map(data) : entry.Value));
     }
 
     private static void Emit(Emitter emitter, SettingValue value, bool isInline)

@@ -88,7 +88,8 @@ internal sealed class LineProgressView(Screen screen, JobId job, string metric, 
         {
             $"epoch {Figures.Count(item.Epoch).PadLeft(width)}/{Figures.Count(item.TotalEpochs)}",
             $"step {Figures.Count(item.Step).PadLeft(Figures.Count(item.TotalSteps).Length)}",
-            $"loss {Figures.Metric(item.TrainingLoss)}",
+            // one step says little: the mean of the epoch, once there is one
+            $"loss {Figures.Metric(item.LatestEpoch?.TrainingLoss ?? item.TrainingLoss)}",
         };
         if (Validation(item.LatestEpoch, metric) is { Length: > 0 } validation)
             parts.Add(validation);

@@ -23,6 +23,7 @@ internal static class NodeConfiguration
         }
         akka {
           stdout-loglevel = OFF
+          stdout-logger-class = "{{typeof(SilentLogger).FullName}}, {{typeof(SilentLogger).Assembly.GetName().Name}}"
           log-dead-letters = off
           log-dead-letters-during-shutdown = off
           coordinated-shutdown.exit-clr = off

@@ -3,6 +3,7 @@ using ClusterNet.Core.Data;
 using ClusterNet.Core.Parameters;
 using ClusterNet.Learning.Native;
 using static TorchSharp.torch;
+using TensorPrimitives = System.Numerics.Tensors.TensorPrimitives;
 
 namespace ClusterNet.Learning.Models;
 
@@ -93,33 +94,38 @@ public sealed class TrainableModel : IDisposable
         /// <summary>Lets the gradient go, so that the next backward's takes its place instead of being added to it.</summary>
         public void ForgetGradient() => Value.grad = null;
 
+        /// <summary>The gradient, contiguous; null where there is none. The caller disposes of it.</summary>
+        public Tensor? Gradient()
+        {
+            var gradient = Value.grad;
+            if (gradient is null || gradient.is_contiguous())
+                return gradient;
+            using (gradient)
+                return gradient.contiguous();
+        }
+
         /// <summary>Copies the gradient to its place in the flat vector; zeros where there is none.</summary>
         public void TakeGradient(float[] flat)
         {
             var place = flat.AsSpan(Offset, Length);
-            using var gradient = Value.grad;
+            using var gradient = Gradient();
             if (gradient is null)
-            {
                 place.Clear();
-                return;
-            }
-            using var dense = gradient.contiguous();
-            Values(dense).CopyTo(place);
+            else
+                Values(gradient).CopyTo(place);
         }
 
-        /// <summary>Adds the gradient, as the right addend, to its place in the flat vector.</summary>
-        public void AddGradient(float[] flat)
+        /// <summary>Writes <paramref name="left"/> plus the gradient, as the right addend, to its place in the flat vector; null counts as zeros.</summary>
+        public void AddGradient(Tensor? left, float[] flat)
         {
             var place = flat.AsSpan(Offset, Length);
-            using var gradient = Value.grad;
-            if (gradient is null)
-            {
-                // not the same as nothing: -0 + 0 is 0
-                System.Numerics.Tensors.TensorPrimitives.Add(place, 0f, place);
-                return;
-            }
-            using var dense = gradient.contiguous();
-            System.Numerics.Tensors.TensorPrimitives.Add(place, Values(dense), place);
+            using var right = Gradient();
+            if (left is not null && right is not null)
+                TensorPrimitives.Add(Values(left), Values(right), place);
+            else if ((left ?? right) is { } only)
+                TensorPrimitives.Add(Values(only), 0f, place); // no copy: -0 + 0 is 0
+            else
+                place.Clear();
         }
 
         private static ReadOnlySpan<float> Values(Tensor dense) => MemoryMarshal.Cast<byte, float>(dense.bytes);

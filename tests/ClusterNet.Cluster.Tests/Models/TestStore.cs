@@ -4,13 +4,17 @@ using Akka.Configuration;
 using Akka.Persistence;
 using Akka.Persistence.Journal;
 using Akka.Persistence.Snapshot;
+using ClusterNet.Cluster.Serialization;
 
 namespace ClusterNet.Cluster.Tests.Models;
 
 /// <summary>What the in-memory store of an actor system does wrong. Set by a test, read by the store's threads.</summary>
 public sealed class TestStore : IExtension
 {
-    /// <summary>An in-memory journal and snapshot store that can be made to fail, and the dispatchers that the actors name.</summary>
+    /// <summary>
+    /// An in-memory journal and snapshot store that can be made to fail, the dispatchers that the actors name, and the project's serializers, which
+    /// whatever is stored passes through.
+    /// </summary>
     public static readonly Config Config = ConfigurationFactory.ParseString($$"""
         akka.loglevel = WARNING
         akka.persistence.journal.plugin = "test.journal"
@@ -29,7 +33,8 @@ public sealed class TestStore : IExtension
         {{Hosting.Dispatchers.Compute}} {
           type = PinnedDispatcher
         }
-        """);
+        akka.actor.ask-timeout = 10s
+        """).WithFallback(SerializationConfiguration.Config);
 
     private volatile string? _failWrites;
     private volatile string? _failSnapshots;
@@ -58,6 +63,13 @@ public sealed class TestStore : IExtension
 
     public static TestStore Of(ActorSystem system) => system.WithExtension<TestStore, Provider>();
 
+    /// <summary>What a store gives back for what it was given.</summary>
+    internal static object ThroughBytes(ActorSystem system, object stored)
+    {
+        var serializer = system.Serialization.FindSerializerFor(stored);
+        return system.Serialization.Deserialize(serializer.ToBinary(stored), serializer.Identifier, Akka.Serialization.Serialization.ManifestFor(serializer, stored));
+    }
+
     internal Task Gate(string persistenceId)
     {
         if (IsSilent)
@@ -73,24 +85,28 @@ public sealed class TestStore : IExtension
 
 public sealed class FaultyJournal : MemoryJournal
 {
+    private readonly ActorSystem _system = Context.System;
     private readonly TestStore _faults = TestStore.Of(Context.System);
 
     protected override Task<IImmutableList<Exception>> WriteMessagesAsync(IEnumerable<AtomicWrite> messages, CancellationToken cancellationToken)
     {
-        var writes = messages.ToArray();
+        var writes = messages.Select(write => new AtomicWrite(((IImmutableList<IPersistentRepresentation>)write.Payload).Select(Stored).ToImmutableList())).ToArray();
         var fails = writes.SelectMany(write => (IImmutableList<IPersistentRepresentation>)write.Payload).Any(one => one.Payload.GetType().Name == _faults.FailWrites);
         return fails ? throw new IOException("the disk is full") : base.WriteMessagesAsync(writes, cancellationToken);
     }
+
+    private IPersistentRepresentation Stored(IPersistentRepresentation one) => one.WithPayload(TestStore.ThroughBytes(_system, one.Payload));
 }
 
 public sealed class FaultySnapshotStore : MemorySnapshotStore
 {
+    private readonly ActorSystem _system = Context.System;
     private readonly TestStore _faults = TestStore.Of(Context.System);
 
     protected override async Task SaveAsync(SnapshotMetadata metadata, object snapshot, CancellationToken cancellationToken)
     {
         await _faults.Gate(metadata.PersistenceId);
-        await base.SaveAsync(metadata, snapshot, cancellationToken);
+        await base.SaveAsync(metadata, TestStore.ThroughBytes(_system, snapshot), cancellationToken);
     }
 
     protected override async Task<SelectedSnapshot?> LoadAsync(string persistenceId, SnapshotSelectionCriteria criteria, CancellationToken cancellationToken)

@@ -58,8 +58,8 @@ public sealed class WeightsPartActorTests : TestKit
     {
         await Put(new WeightsPart(Version with { Version = 4 }, Range, Samples.Payload(1, 2, 3), WeightsDigest.Sha256([1, 2, 3])));
         Assert.Contains("of tumor-a:4 in its place", (await Load<WeightsProtocol.LoadFailed>()).Reason, StringComparison.Ordinal);
-        await Put("something else");
-        Assert.Contains("a String in its place", (await Load<WeightsProtocol.LoadFailed>()).Reason, StringComparison.Ordinal);
+        await Put(new ModelProtocol.Events.WeightsDeleted(Version));
+        Assert.Contains("a WeightsDeleted in its place", (await Load<WeightsProtocol.LoadFailed>()).Reason, StringComparison.Ordinal);
     }
 
     [Fact]

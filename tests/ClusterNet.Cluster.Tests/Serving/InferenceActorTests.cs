@@ -19,6 +19,8 @@ public sealed class InferenceActorTests : TestKit
     private static readonly ModelVersionId Version = Stored.Version.Id;
     private static readonly ServingSettings Quick = new() { CheckInterval = TimeSpan.FromMilliseconds(50), RegistryPatience = TimeSpan.FromMilliseconds(200) };
 
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(10);
+
     private readonly FakeModel _model = new();
     private readonly TestProbe _registry;
 
@@ -43,7 +45,7 @@ public sealed class InferenceActorTests : TestKit
         var actor = await Serving();
         _model.Hold();
         var first = Ask(actor, "0");
-        await _model.Begun.WaitAsync();
+        Assert.True(await _model.Begun.WaitAsync(Patience));
         TestProbe[] others = [.. Enumerable.Range(1, 5).Select(i => Ask(actor, $"0.{i}", $"0.{i}"))];
         await Settled(actor);
         _model.LetGo();
@@ -62,7 +64,7 @@ public sealed class InferenceActorTests : TestKit
         var actor = await Serving();
         _model.Hold();
         Ask(actor, "0");
-        await _model.Begun.WaitAsync();
+        Assert.True(await _model.Begun.WaitAsync(Patience));
         var (good, bad, alsoGood) = (Ask(actor, "0.5"), Ask(actor, "bad"), Ask(actor, "0.25"));
         await Settled(actor);
         _model.LetGo();
@@ -89,7 +91,7 @@ public sealed class InferenceActorTests : TestKit
         var actor = await Serving(new ServingSettings { MaxWaitingRequests = 2 });
         _model.Hold();
         var running = Ask(actor, "0");
-        await _model.Begun.WaitAsync();
+        Assert.True(await _model.Begun.WaitAsync(Patience));
         TestProbe[] waiting = [Ask(actor, "0.5"), Ask(actor, "0.5")];
         var refused = await Ask(actor, "0.5").ExpectMsgAsync<Replies.PredictFailed>();
         Assert.Equal(FailureKind.Overloaded, refused.Kind);
@@ -116,7 +118,7 @@ public sealed class InferenceActorTests : TestKit
         var actor = await Serving();
         _model.Hold();
         var doomed = Ask(actor, "-1");
-        await _model.Begun.WaitAsync();
+        Assert.True(await _model.Begun.WaitAsync(Patience));
         var waiting = Ask(actor, "0.5");
         await Settled(actor);
         _model.LetGo();

@@ -17,6 +17,8 @@ public sealed class InferenceHostActorTests : TestKit
     private static readonly ModelProtocol.StoredVersion Second = Samples.Stored("tumor", 2, "tumor-2", Weights);
     private static readonly ServingSettings Quick = new() { CheckInterval = TimeSpan.FromMilliseconds(20), RetryLoadAfter = TimeSpan.FromMilliseconds(20) };
 
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(10);
+
     private readonly FakeModel _model = new();
     private readonly TestProbe _registry;
     private volatile bool _deleted;
@@ -99,8 +101,8 @@ public sealed class InferenceHostActorTests : TestKit
         _model.Hold();
         var asker = CreateTestProbe();
         host.Tell(new Queries.Predict(First.Version.Id, FakeModel.Rows("0")), asker);
-        await _model.Begun.WaitAsync();
-        await _model.Begun.WaitAsync();
+        Assert.True(await _model.Begun.WaitAsync(Patience));
+        Assert.True(await _model.Begun.WaitAsync(Patience));
         Sys.ActorSelection(host.Path / "*").Tell(Kill.Instance);
         _model.LetGo();
         Assert.Equal(FailureKind.ComputeFailed, (await asker.ExpectMsgAsync<Replies.PredictFailed>()).Kind);

@@ -79,22 +79,29 @@ internal static class LossPlot
     private static Plot LossPanel(JobDetails job)
     {
         var plot = Panel($"{job.Summary.Job}: loss", "loss");
-        var (steps, losses) = (job.Losses.Select(point => (double)point.Step).ToArray(), job.Losses.Select(point => point.Loss).ToArray());
-        if (steps.Length > 3 * SmoothingPoints)
-        {
-            Curve(plot, steps, losses, Training.WithAlpha(0.25), 1);
-            Curve(plot, steps, Smooth(losses), Training, 2).LegendText = "training, by step, smoothed";
-        }
-        else if (steps.Length > 0)
-        {
-            Curve(plot, steps, losses, Training, 2).LegendText = "training, by step";
-        }
+        var smooth = Smooth([.. job.Losses.Select(point => point.Loss)]);
         var validated = job.Epochs.Where(epoch => epoch.Validation.ContainsKey(MetricNames.Loss)).ToArray();
-        if (validated.Length > 0)
-            Curve(plot, [.. validated.Select(epoch => (double)epoch.Step)], [.. validated.Select(epoch => epoch.Validation[MetricNames.Loss])], Validation, 2).LegendText = "validation, by epoch";
-        MarkBest(plot, job, MetricNames.Loss);
-        if (losses.Length > 0 && losses.Where(loss => loss > 0).DefaultIfEmpty(1).Max() > 50 * losses.Where(loss => loss > 0).DefaultIfEmpty(1).Min())
+        // losses that fall over orders of magnitude show nothing on an even scale
+        var positive = smooth.Concat(validated.Select(epoch => epoch.Validation[MetricNames.Loss])).Where(loss => loss > 0 && double.IsFinite(loss)).ToArray();
+        var isLogarithmic = positive.Length > 0 && positive.Max() > 50 * positive.Min();
+        if (isLogarithmic)
             UseLogScale(plot);
+
+        var isNoisy = job.Losses.Count > 3 * SmoothingPoints;
+        var steps = job.Losses.Select(point => point.Step).ToArray();
+        if (isNoisy)
+            Curve(plot, steps, [.. job.Losses.Select(point => point.Loss)], Training.WithAlpha(0.25), 1, isLogarithmic);
+        if (steps.Length > 0)
+        {
+            Curve(plot, steps, isNoisy ? smooth : [.. job.Losses.Select(point => point.Loss)], Training, 2, isLogarithmic).LegendText =
+                isNoisy ? "training, by step, smoothed" : "training, by step";
+        }
+        if (validated.Length > 0)
+        {
+            Curve(plot, [.. validated.Select(epoch => epoch.Step)], [.. validated.Select(epoch => epoch.Validation[MetricNames.Loss])], Validation, 2, isLogarithmic).LegendText =
+                "validation, by epoch";
+        }
+        MarkBest(plot, job, MetricNames.Loss, isLogarithmic);
         Finish(plot, job, Alignment.UpperRight);
         return plot;
     }
@@ -103,8 +110,8 @@ internal static class LossPlot
     {
         var plot = Panel($"validation {metric}", metric);
         var points = job.Epochs.Where(epoch => epoch.Validation.ContainsKey(metric)).ToArray();
-        Curve(plot, [.. points.Select(epoch => (double)epoch.Step)], [.. points.Select(epoch => epoch.Validation[metric])], Validation, 2).LegendText = $"{metric}, by epoch";
-        MarkBest(plot, job, metric);
+        Curve(plot, [.. points.Select(epoch => epoch.Step)], [.. points.Select(epoch => epoch.Validation[metric])], Validation, 2, isLogarithmic: false).LegendText = $"{metric}, by epoch";
+        MarkBest(plot, job, metric, isLogarithmic: false);
         Finish(plot, job, MetricNames.All.Contains(metric) && MetricNames.HigherIsBetter(metric) ? Alignment.LowerRight : Alignment.UpperRight);
         return plot;
     }
@@ -129,39 +136,31 @@ internal static class LossPlot
         return plot;
     }
 
-    private static ScottPlot.Plottables.Scatter Curve(Plot plot, double[] x, double[] y, Color color, float width)
+    private static ScottPlot.Plottables.Scatter Curve(Plot plot, long[] steps, double[] values, Color color, float width, bool isLogarithmic)
     {
-        var curve = plot.Add.Scatter(x, y);
+        var points = steps.Zip(values, (step, value) => (Step: step, Value: value)).Where(point => double.IsFinite(point.Value) && (!isLogarithmic || point.Value > 0)).ToArray();
+        var curve = plot.Add.Scatter(points.Select(point => (double)point.Step).ToArray(), points.Select(point => isLogarithmic ? Math.Log10(point.Value) : point.Value).ToArray());
         curve.Color = color;
         curve.LineWidth = width;
-        curve.MarkerSize = x.Length <= SmoothingPoints ? 5 : 0;
+        curve.MarkerSize = points.Length <= SmoothingPoints ? 5 : 0;
         return curve;
     }
 
-    private static void MarkBest(Plot plot, JobDetails job, string metric)
+    private static void MarkBest(Plot plot, JobDetails job, string metric, bool isLogarithmic)
     {
         if (job.Epochs.LastOrDefault(epoch => epoch.IsBest && epoch.Validation.ContainsKey(metric)) is not { } best)
             return;
         var line = plot.Add.VerticalLine(best.Step, 1.5f, Best, LinePattern.Dashed);
         line.LegendText = $"best epoch: {best.Epoch} ({metric} {Figures.Metric(best.Validation[metric])})";
-        var marker = plot.Add.Marker(best.Step, best.Validation[metric], MarkerShape.FilledCircle, 11, Best);
+        if (isLogarithmic && best.Validation[metric] <= 0)
+            return;
+        var marker = plot.Add.Marker(best.Step, isLogarithmic ? Math.Log10(best.Validation[metric]) : best.Validation[metric], MarkerShape.FilledCircle, 11, Best);
         marker.MarkerLineColor = Colors.White;
         marker.MarkerLineWidth = 2;
     }
 
-    // losses that fall over orders of magnitude show nothing on an even scale
     private static void UseLogScale(Plot plot)
     {
-        foreach (var curve in plot.GetPlottables<ScottPlot.Plottables.Scatter>().ToArray())
-        {
-            var points = curve.Data.GetScatterPoints();
-            var positive = points.Where(point => point.Y > 0).ToArray();
-            plot.Remove(curve);
-            var replaced = Curve(plot, [.. positive.Select(point => point.X)], [.. positive.Select(point => Math.Log10(point.Y))], curve.Color, curve.LineWidth);
-            replaced.LegendText = curve.LegendText;
-        }
-        foreach (var marker in plot.GetPlottables<ScottPlot.Plottables.Marker>().Where(marker => marker.Y > 0))
-            marker.Y = Math.Log10(marker.Y);
         plot.Axes.Left.TickGenerator = new NumericAutomatic
         {
             MinorTickGenerator = new LogMinorTickGenerator(),

@@ -65,6 +65,7 @@ public sealed class LocalCluster : ICluster
             var builder = Host.CreateEmptyApplicationBuilder(new HostApplicationBuilderSettings { DisableDefaults = true });
             builder.Logging.ClearProviders();
             logging?.Invoke(builder.Logging);
+            builder.Services.AddSingleton<IHostLifetime, ProgramLifetime>();
             builder.Services.AddAkka(NodeConfiguration.SystemName, (akka, services) => akka
                 .AddHocon(NodeConfiguration.Cluster, HoconAddMode.Prepend)
                 .AddHocon(SerializationConfiguration.Config, HoconAddMode.Prepend)

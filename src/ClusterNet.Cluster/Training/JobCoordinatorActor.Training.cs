@@ -279,7 +279,7 @@ internal sealed partial class JobCoordinatorActor
             Become(Enlisting);
             EnlistWorkers();
         }
-        else if (Run.Shards.Contains(lost))
+        else if (Run.Shards.Contains(lost) && Run.Workers.Count > 0)
         {
             OpenGeneration(_state.RestoreStep, $"shard {Array.IndexOf(Run.Shards, lost)} is gone");
         }

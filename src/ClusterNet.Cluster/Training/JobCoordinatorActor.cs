@@ -89,7 +89,7 @@ internal sealed partial class JobCoordinatorActor : ReceivePersistentActor, IWit
     {
         Command<Queries.GetDetails>(_ => _state.Exists, _ => Sender.Tell(Details()));
         Command<Queries.GetProgress>(_ => _state.Exists, _ => Sender.Tell(Progress()));
-        Command<IJobMessage>(message => Refuse(Sender, _state.Exists ? $"{message.GetType().Name}: not while it is {_state.Status}" : "there is no such job"));
+        Command<IJobMessage>(message => Refuse(Sender, _state.Exists ? $"{message.GetType().Name}: not while it is {Status}" : "there is no such job"));
         Command<Tick>(_ => _repeat?.Invoke());
         CommandAny(message => _log.Debug("Job {Job}: {Message} came too late or too early and was passed over", _job, message.GetType().Name));
     }
@@ -173,6 +173,9 @@ internal sealed partial class JobCoordinatorActor : ReceivePersistentActor, IWit
 
     private void Refuse(IActorRef asker, string message) => asker.Tell(new Replies.Refused(_job, [new Fault($"job {_job}", message)]));
 
+    /// <summary>A job that is being resumed is no more what its journal last said.</summary>
+    private JobStatus Status => _run is not null && _state.CanResume ? JobStatus.Preparing : _state.Status;
+
     private DateTimeOffset Now => _environment.Time.GetUtcNow();
 
     private long CurrentStep => _state.Result?.Steps ?? _run?.Known ?? _state.RestoreStep;
@@ -183,7 +186,7 @@ internal sealed partial class JobCoordinatorActor : ReceivePersistentActor, IWit
         var shape = _run ?? new TrainingRun(_state);
         return new JobProgress(
             _job,
-            _state.Status,
+            Status,
             step,
             shape.TotalSteps,
             step / shape.Batches.StepsPerEpoch,
@@ -199,7 +202,7 @@ internal sealed partial class JobCoordinatorActor : ReceivePersistentActor, IWit
         var progress = Progress();
         var losses = _state.Losses.Points.Concat(_run?.HistoryUpTo(long.MaxValue, true).Losses ?? []);
         return new JobDetails(
-            new JobSummary(_job, _state.Status, progress.Step, progress.TotalSteps, _state.Submitted, _state.Result?.Version),
+            new JobSummary(_job, Status, progress.Step, progress.TotalSteps, _state.Submitted, _state.Result?.Version),
             Spec,
             progress,
             Epochs,

@@ -68,9 +68,18 @@ public sealed class ModelCatalog
             TorchThreads.Use(threads);
             torch.manual_seed(unchecked((long)SplitMix64.Combine(seed, -1, -1, -1)));
             var module = Make(model.Kind, factory, context);
-            Initialiser.Apply(model.Initialisation, module);
-            var summary = new ModelInspector(model.Kind, module, signature.Shape, outputs).Inspect();
-            return new TrainableModel(module, summary, signature, outputs, random, threads);
+            try
+            {
+                Initialiser.Apply(model.Initialisation, module);
+                var summary = new ModelInspector(model.Kind, module, signature.Shape, outputs).Inspect();
+                return new TrainableModel(module, summary, signature, outputs, random, threads);
+            }
+            catch
+            {
+                module.Dispose();
+                random.Dispose();
+                throw;
+            }
         }
     }
 

@@ -33,7 +33,9 @@ public sealed class TestStore : IExtension
         {{Hosting.Dispatchers.Compute}} {
           type = PinnedDispatcher
         }
-        akka.actor.ask-timeout = 10s
+        akka.actor.ask-timeout = 20s
+        akka.test.single-expect-default = 20s
+        akka.test.default-timeout = 20s
         """).WithFallback(SerializationConfiguration.Config);
 
     private volatile string? _failWrites;

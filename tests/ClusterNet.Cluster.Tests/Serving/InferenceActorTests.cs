@@ -19,7 +19,7 @@ public sealed class InferenceActorTests : TestKit
     private static readonly ModelVersionId Version = Stored.Version.Id;
     private static readonly ServingSettings Quick = new() { CheckInterval = TimeSpan.FromMilliseconds(50), RegistryPatience = TimeSpan.FromMilliseconds(200) };
 
-    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(10);
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(20);
 
     private readonly FakeModel _model = new();
     private readonly TestProbe _registry;

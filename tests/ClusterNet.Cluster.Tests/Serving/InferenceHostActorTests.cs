@@ -17,7 +17,7 @@ public sealed class InferenceHostActorTests : TestKit
     private static readonly ModelProtocol.StoredVersion Second = Samples.Stored("tumor", 2, "tumor-2", Weights);
     private static readonly ServingSettings Quick = new() { CheckInterval = TimeSpan.FromMilliseconds(20), RetryLoadAfter = TimeSpan.FromMilliseconds(20) };
 
-    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(10);
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(20);
 
     private readonly FakeModel _model = new();
     private readonly TestProbe _registry;

@@ -1,5 +1,6 @@
 using Akka.Actor;
 using ClusterNet.Cluster.Models;
+using ClusterNet.Core.Data;
 using ClusterNet.Core.Jobs;
 using static ClusterNet.Cluster.Models.ModelProtocol;
 
@@ -11,6 +12,8 @@ internal sealed class ModelSerializer(ExtendedActorSystem system) : ProtocolSeri
 {
     /// <summary>Never changes.</summary>
     public const int Id = 7104;
+
+    private static readonly WireEnum<LearningTask, Wire.ModelSignature.Types.Task> Tasks = new();
 
     /// <summary>The messages.</summary>
     public static readonly CodecTable Table = Journalled(Replied(Asked(new CodecTable("model"))));
@@ -69,16 +72,28 @@ internal sealed class ModelSerializer(ExtendedActorSystem system) : ProtocolSeri
         return wire;
     }
 
+    private static Wire.ModelSignature ToWire(DataSignature signature) => new()
+    {
+        Task = Tasks.ToWire(signature.Task),
+        InputNames = { signature.InputNames },
+        Shape = { signature.Shape },
+        Classes = { signature.Classes },
+        TargetName = signature.TargetName,
+    };
+
+    private static DataSignature FromWire(Wire.ModelSignature signature) => new(
+        Tasks.FromWire(signature.Task), [.. signature.InputNames], [.. signature.Shape], [.. signature.Classes], signature.TargetName);
+
     private static Wire.ModelStored ToWire(StoredVersion stored) => new()
     {
         Version = ToWire(stored.Version),
-        Loss = SpecJson.Write(stored.Loss),
+        Loss = JobSpecJson.Serialize(stored.Loss),
         PreparationJson = stored.PreparationJson,
         Parts = { stored.Parts.Select(WireParts.ToWire) },
     };
 
     private static StoredVersion FromWire(Wire.ModelStored stored) => new(
-        FromWire(stored.Version), SpecJson.ReadLoss(stored.Loss), stored.PreparationJson, [.. stored.Parts.Select(WireParts.FromWire)]);
+        FromWire(stored.Version), JobSpecJson.DeserializeLoss(stored.Loss), stored.PreparationJson, [.. stored.Parts.Select(WireParts.FromWire)]);
 
     private static Wire.ModelRecord ToWire(ModelVersion version) => new()
     {
@@ -86,8 +101,8 @@ internal sealed class ModelSerializer(ExtendedActorSystem system) : ProtocolSeri
         Job = version.Job.Value,
         Step = version.Step,
         Seed = version.Seed,
-        Model = SpecJson.Write(version.Model),
-        Signature = SpecJson.Write(version.Signature),
+        Model = JobSpecJson.Serialize(version.Model),
+        Signature = ToWire(version.Signature),
         DataFingerprint = version.DataFingerprint,
         Parameters = version.Parameters,
         WeightsSha256 = version.WeightsSha256,
@@ -100,8 +115,8 @@ internal sealed class ModelSerializer(ExtendedActorSystem system) : ProtocolSeri
         new JobId(version.Job),
         version.Step,
         version.Seed,
-        SpecJson.ReadModel(version.Model),
-        SpecJson.ReadSignature(version.Signature),
+        JobSpecJson.DeserializeModel(version.Model),
+        FromWire(version.Signature),
         version.DataFingerprint,
         version.Parameters,
         version.WeightsSha256,

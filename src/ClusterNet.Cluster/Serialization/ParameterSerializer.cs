@@ -160,7 +160,7 @@ internal sealed class ParameterSerializer(ExtendedActorSystem system) : Protocol
 
     private static Wire.ShardOpen.Types.Setup ToWire(ShardSetup setup) => new()
     {
-        Training = SpecJson.Write(setup.Training),
+        Training = JobSpecJson.Serialize(setup.Training),
         TotalSteps = setup.TotalSteps,
         Layout = setup.Layout.ToWire(),
         Shards = setup.Shards,
@@ -168,6 +168,6 @@ internal sealed class ParameterSerializer(ExtendedActorSystem system) : Protocol
     };
 
     private static ShardSetup FromWire(Wire.ShardOpen.Types.Setup setup) => setup.Shards <= MaxShards
-        ? new ShardSetup(SpecJson.ReadTraining(setup.Training), setup.TotalSteps, setup.Layout.FromWire(), setup.Shards, setup.StepsPerEpoch)
+        ? new ShardSetup(JobSpecJson.DeserializeTraining(setup.Training), setup.TotalSteps, setup.Layout.FromWire(), setup.Shards, setup.StepsPerEpoch)
         : throw new FormatException($"{setup.Shards} shards, the most is {MaxShards}");
 }

@@ -17,7 +17,7 @@ public static class SerializationConfiguration
 
     /// <summary>
     /// HOCON to put before the rest of a system's configuration: serializers, one binding for each type of message, and strictness, so that a message without a serializer is an
-    /// error where it is first written and never falls back to a serializer that takes any type.
+    /// error where it is first written and never falls back to a serializer that takes any type. Bytes written by such a serializer are not read either.
     /// </summary>
     public static string Hocon { get; } = Write();
 
@@ -42,6 +42,7 @@ public static class SerializationConfiguration
             akka.actor {
               serialization-settings.allow-unregistered-types = off
               serializers {
+                json = "{{NameOf(typeof(RefusingSerializer))}}"
             {{serializers}}
               }
               serialization-bindings {

@@ -114,7 +114,7 @@ internal sealed class TensorFrame
         {
             return name(Head<TWire>(bytes, end, out _));
         }
-        catch (Exception e) when (e is SerializationException or InvalidProtocolBufferException)
+        catch (Exception e) when (e is SerializationException or InvalidProtocolBufferException or FormatException)
         {
             return $"{new TWire().Descriptor.Name} (its head can't be read either)";
         }

@@ -20,8 +20,8 @@ internal sealed class TrainingSerializer(ExtendedActorSystem system) : ProtocolS
     private static CodecTable Asked(CodecTable table) => table
         .Add<Commands.Submit, Wire.JobSubmit>(
             "T:submit",
-            m => new Wire.JobSubmit { Job = m.Job.Value, Spec = SpecJson.Write(m.Spec), Plan = m.Plan.ToWire() },
-            w => new Commands.Submit(new JobId(w.Job), SpecJson.ReadJob(w.Spec), w.Plan.FromWire()))
+            m => new Wire.JobSubmit { Job = m.Job.Value, Spec = JobSpecJson.Serialize(m.Spec), Plan = m.Plan.ToWire() },
+            w => new Commands.Submit(new JobId(w.Job), JobSpecJson.Deserialize(w.Spec), w.Plan.FromWire()))
         .Add<Commands.Resume, Wire.JobOnly>("T:resume", m => ToWire(m.Job), w => new Commands.Resume(new JobId(w.Job)))
         .Add<Commands.Interrupt, Wire.JobOnly>("T:interrupt", m => ToWire(m.Job), w => new Commands.Interrupt(new JobId(w.Job)))
         .Add<Commands.Cancel, Wire.JobOnly>("T:cancel", m => ToWire(m.Job), w => new Commands.Cancel(new JobId(w.Job)))
@@ -51,7 +51,7 @@ internal sealed class TrainingSerializer(ExtendedActorSystem system) : ProtocolS
             m => new Wire.JobDetails
             {
                 Summary = ToWire(m.Summary),
-                Spec = SpecJson.Write(m.Spec),
+                Spec = JobSpecJson.Serialize(m.Spec),
                 Progress = ToWire(m.Progress),
                 Epochs = { m.Epochs.Select(ToWire) },
                 Losses = { m.Losses.Select(ToWire) },
@@ -60,7 +60,7 @@ internal sealed class TrainingSerializer(ExtendedActorSystem system) : ProtocolS
             },
             w => new JobDetails(
                 FromWire(w.Summary),
-                SpecJson.ReadJob(w.Spec),
+                JobSpecJson.Deserialize(w.Spec),
                 FromWire(w.Progress),
                 [.. w.Epochs.Select(FromWire)],
                 [.. w.Losses.Select(FromWire)],
@@ -70,8 +70,8 @@ internal sealed class TrainingSerializer(ExtendedActorSystem system) : ProtocolS
     private static CodecTable Journalled(CodecTable table) => table
         .Add<Events.JobSubmitted, Wire.JobSubmitted>(
             "T:submitted",
-            m => new Wire.JobSubmitted { Job = m.Job.Value, Spec = SpecJson.Write(m.Spec), Plan = m.Plan.ToWire(), At = m.At.ToWire() },
-            w => new Events.JobSubmitted(new JobId(w.Job), SpecJson.ReadJob(w.Spec), w.Plan.FromWire(), w.At.FromWire()))
+            m => new Wire.JobSubmitted { Job = m.Job.Value, Spec = JobSpecJson.Serialize(m.Spec), Plan = m.Plan.ToWire(), At = m.At.ToWire() },
+            w => new Events.JobSubmitted(new JobId(w.Job), JobSpecJson.Deserialize(w.Spec), w.Plan.FromWire(), w.At.FromWire()))
         .Add<Events.GenerationOpened, Wire.JobGenerationOpened>(
             "T:generation",
             m =>

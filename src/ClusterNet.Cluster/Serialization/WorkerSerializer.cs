@@ -18,11 +18,11 @@ internal sealed class WorkerSerializer(ExtendedActorSystem system) : ProtocolSer
 
     private static CodecTable Commanded(CodecTable table) => table
         .Add<Commands.Prepare, Wire.WorkerPrepare>(
-            "W:prepare", m => new Wire.WorkerPrepare { Spec = SpecJson.Write(m.Spec) }, w => new Commands.Prepare(SpecJson.ReadJob(w.Spec)))
+            "W:prepare", m => new Wire.WorkerPrepare { Spec = JobSpecJson.Serialize(m.Spec) }, w => new Commands.Prepare(JobSpecJson.Deserialize(w.Spec)))
         .Add<Commands.Enlist, Wire.WorkerEnlist>(
             "W:enlist",
-            m => new Wire.WorkerEnlist { Job = m.Job.Value, Spec = SpecJson.Write(m.Spec), Plan = m.Plan.ToWire(), Count = m.Count },
-            w => new Commands.Enlist(new JobId(w.Job), SpecJson.ReadJob(w.Spec), w.Plan.FromWire(), w.Count))
+            m => new Wire.WorkerEnlist { Job = m.Job.Value, Spec = JobSpecJson.Serialize(m.Spec), Plan = m.Plan.ToWire(), Count = m.Count },
+            w => new Commands.Enlist(new JobId(w.Job), JobSpecJson.Deserialize(w.Spec), w.Plan.FromWire(), w.Count))
         .Add<Commands.Assign, Wire.WorkerAssign>(
             "W:assign",
             m => new Wire.WorkerAssign

@@ -50,6 +50,19 @@ public static partial class JobReader
     /// <summary>Reads what was stored: the source is taken as it stands, and rules between settings, which may have changed since, are not applied.</summary>
     internal static JobSpec ReadStored(SettingValue.Map root, ICollection<Fault> faults) => ReadParts(root, null, null, faults);
 
+    /// <summary>As <see cref="ReadStored"/>, of a model by itself.</summary>
+    internal static ModelSpec ReadStoredModel(SettingValue.Map settings, ICollection<Fault> faults) => ReadModel(Bearable(settings, "model", faults));
+
+    /// <summary>As <see cref="ReadStored"/>, of a training by itself. What is stored says all, so no default asks for the data.</summary>
+    internal static TrainingSpec ReadStoredTraining(SettingValue.Map settings, ICollection<Fault> faults) =>
+        ReadTraining(Bearable(settings, "training", faults), new DataSpec("", DataFormat.Csv, LearningTask.Classification));
+
+    /// <summary>As <see cref="ReadStored"/>, of a loss by itself.</summary>
+    internal static LossSpec ReadStoredLoss(SettingValue.Map settings, ICollection<Fault> faults) => ReadLoss(Bearable(settings, "loss", faults));
+
+    private static SettingReader Bearable(SettingValue.Map settings, string path, ICollection<Fault> faults) =>
+        new(HasBearableSize(settings, faults) ? settings.Entries : new Dictionary<string, SettingValue>(), path, faults);
+
     private static JobSpec ReadWith(SettingValue.Map root, string? baseDirectory, string? defaultName, ICollection<Fault> faults)
     {
         var spec = ReadParts(root, baseDirectory, defaultName, faults);

@@ -15,41 +15,66 @@ public static class JobSpecJson
     private static readonly JsonWriterOptions _options = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
 
     /// <summary>The spec as JSON, without white space; the same spec gives the same bytes.</summary>
-    public static string Serialize(JobSpec spec)
+    public static string Serialize(JobSpec spec) => Serialize("job", JobWriter.Write(spec));
+
+    /// <summary>A model's spec by itself, likewise: <c>{"version":1,"model":{...}}</c>.</summary>
+    public static string Serialize(ModelSpec spec) => Serialize("model", JobWriter.Write(spec));
+
+    /// <summary>A training spec by itself, likewise: <c>{"version":1,"training":{...}}</c>.</summary>
+    public static string Serialize(TrainingSpec spec) => Serialize("training", JobWriter.Write(spec));
+
+    /// <summary>A loss by itself, likewise: <c>{"version":1,"loss":{...}}</c>.</summary>
+    public static string Serialize(LossSpec spec) => Serialize("loss", JobWriter.Write(spec));
+
+    /// <summary>The spec that <see cref="Serialize(JobSpec)"/> was given.</summary>
+    /// <exception cref="FormatException"><paramref name="json"/> is not what <see cref="Serialize(JobSpec)"/> writes</exception>
+    public static JobSpec Deserialize(string json) => Deserialize(json, "job", JobReader.ReadStored);
+
+    /// <summary>The spec that <see cref="Serialize(ModelSpec)"/> was given.</summary>
+    /// <exception cref="FormatException"><paramref name="json"/> is not what <see cref="Serialize(ModelSpec)"/> writes</exception>
+    public static ModelSpec DeserializeModel(string json) => Deserialize(json, "model", JobReader.ReadStoredModel);
+
+    /// <summary>The spec that <see cref="Serialize(TrainingSpec)"/> was given.</summary>
+    /// <exception cref="FormatException"><paramref name="json"/> is not what <see cref="Serialize(TrainingSpec)"/> writes</exception>
+    public static TrainingSpec DeserializeTraining(string json) => Deserialize(json, "training", JobReader.ReadStoredTraining);
+
+    /// <summary>The spec that <see cref="Serialize(LossSpec)"/> was given.</summary>
+    /// <exception cref="FormatException"><paramref name="json"/> is not what <see cref="Serialize(LossSpec)"/> writes</exception>
+    public static LossSpec DeserializeLoss(string json) => Deserialize(json, "loss", JobReader.ReadStoredLoss);
+
+    private static string Serialize(string part, SettingValue.Map settings)
     {
         using var stream = new MemoryStream();
         using (var writer = new Utf8JsonWriter(stream, _options))
         {
             writer.WriteStartObject();
             writer.WriteNumber("version", FormatVersion);
-            writer.WritePropertyName("job");
-            Write(writer, JobWriter.Write(spec));
+            writer.WritePropertyName(part);
+            Write(writer, settings);
             writer.WriteEndObject();
         }
         return Encoding.UTF8.GetString(stream.GetBuffer(), 0, (int)stream.Length);
     }
 
-    /// <summary>The spec that <see cref="Serialize"/> was given.</summary>
-    /// <exception cref="FormatException"><paramref name="json"/> is not what <see cref="Serialize"/> writes</exception>
-    public static JobSpec Deserialize(string json)
+    private static T Deserialize<T>(string json, string part, Func<SettingValue.Map, ICollection<Fault>, T> read)
     {
         try
         {
             using var document = JsonDocument.Parse(json);
             var root = document.RootElement;
-            if (root.ValueKind != JsonValueKind.Object || !root.TryGetProperty("version", out var version) || !root.TryGetProperty("job", out var job))
-                throw new FormatException("no stored job: 'version' or 'job' is missing");
+            if (root.ValueKind != JsonValueKind.Object || !root.TryGetProperty("version", out var version) || !root.TryGetProperty(part, out var stored))
+                throw new FormatException($"no stored {part}: 'version' or '{part}' is missing");
             if (version.ValueKind != JsonValueKind.Number || !version.TryGetInt32(out var number) || number != FormatVersion)
-                throw new FormatException($"a stored job of version {version.GetRawText()}; this program reads version {FormatVersion}");
-            if (Read(job) is not SettingValue.Map map)
-                throw new FormatException("no stored job: 'job' is not an object");
+                throw new FormatException($"a stored {part} of version {version.GetRawText()}; this program reads version {FormatVersion}");
+            if (Read(stored) is not SettingValue.Map map)
+                throw new FormatException($"no stored {part}: '{part}' is not an object");
             var faults = new List<Fault>();
-            var spec = JobReader.ReadStored(map, faults);
-            return faults.Count == 0 ? spec : throw new FormatException($"a stored job is damaged: {string.Join("; ", faults)}");
+            var spec = read(map, faults);
+            return faults.Count == 0 ? spec : throw new FormatException($"a stored {part} is damaged: {string.Join("; ", faults)}");
         }
         catch (Exception error) when (error is JsonException or ArgumentException)
         {
-            throw new FormatException($"no stored job: {error.Message}", error);
+            throw new FormatException($"no stored {part}: {error.Message}", error);
         }
     }
 

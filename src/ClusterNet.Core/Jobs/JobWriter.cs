@@ -71,7 +71,7 @@ public static class JobWriter
         return new Entries { { JobWords.Of(JobWords.Preparations, step.Kind), entries.ToMap() } }.ToMap();
     }
 
-    private static SettingValue.Map Write(ModelSpec model)
+    internal static SettingValue.Map Write(ModelSpec model)
     {
         var entries = new Entries
         {
@@ -89,7 +89,7 @@ public static class JobWriter
         return entries.ToMap();
     }
 
-    private static SettingValue.Map Write(TrainingSpec training) => new Entries
+    internal static SettingValue.Map Write(TrainingSpec training) => new Entries
     {
         { "optimizer", Write(training.Optimizer) },
         {
@@ -140,7 +140,7 @@ public static class JobWriter
         { "decoupled-weight-decay", optimizer.DecoupledWeightDecay is { } decoupled ? Truth(decoupled) : null },
     }.ToMap();
 
-    private static SettingValue.Map Write(LossSpec loss)
+    internal static SettingValue.Map Write(LossSpec loss)
     {
         var entries = new Entries { { "kind", loss.Kind is { } kind ? JobWords.Of(JobWords.Losses, kind) : null } };
         if (loss.BalancedClassWeights)

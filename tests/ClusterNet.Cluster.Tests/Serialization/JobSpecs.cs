@@ -27,7 +27,7 @@ internal static class JobSpecs
             {
                 Validation = 0.1,
                 Test = 1.0 / 3,
-                Seed = long.MinValue,
+                Seed = 5,
                 Column = "patient",
                 TestGroups = ["105", "116"],
                 ValidationGroups = ["7"],
@@ -77,7 +77,7 @@ internal static class JobSpecs
             Clip = new ClipSpec(1.5, 5),
             BatchSize = 64,
             Steps = 1000,
-            Seed = -7,
+            Seed = long.MaxValue,
             Slices = 8,
             Workers = 2,
             Shards = 3,

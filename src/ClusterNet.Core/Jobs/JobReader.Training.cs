@@ -11,7 +11,8 @@ public static partial class JobReader
     private const int MaxEpochs = 1_000_000;
     private const long MaxTrainingSteps = 1_000_000_000;
 
-    private static TrainingSpec ReadTraining(SettingReader reader, DataSpec data)
+    // a training that was stored by itself comes without its data
+    private static TrainingSpec ReadTraining(SettingReader reader, DataSpec? data)
     {
         var batchSize = reader.Integer("batch-size", 32, 1, MaxBatch);
         // The default may not depend on the number of workers: the same job must end with the same weights however many share it.
@@ -34,7 +35,7 @@ public static partial class JobReader
             ThreadsPerWorker = reader.Integer("threads-per-worker", 1, 1, 256),
             Checkpoint = ReadCheckpoint(Section(reader, "checkpoint")),
             EarlyStopping = SectionOrNone(reader, "early-stopping") is { } section ? ReadEarlyStopping(section) : null,
-            Select = reader.Choice("select", HasValidation(data.Split) ? VersionSelection.Best : VersionSelection.Last, JobWords.Selections),
+            Select = reader.Choice("select", data is null || HasValidation(data.Split) ? VersionSelection.Best : VersionSelection.Last, JobWords.Selections),
             Metric = reader.Text("metric", MetricNames.Loss)!,
         };
         reader.Finish();

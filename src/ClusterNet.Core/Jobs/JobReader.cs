@@ -53,9 +53,8 @@ public static partial class JobReader
     /// <summary>As <see cref="ReadStored"/>, of a model by itself.</summary>
     internal static ModelSpec ReadStoredModel(SettingValue.Map settings, ICollection<Fault> faults) => ReadModel(Bearable(settings, "model", faults));
 
-    /// <summary>As <see cref="ReadStored"/>, of a training by itself. What is stored says all, so no default asks for the data.</summary>
-    internal static TrainingSpec ReadStoredTraining(SettingValue.Map settings, ICollection<Fault> faults) =>
-        ReadTraining(Bearable(settings, "training", faults), new DataSpec("", DataFormat.Csv, LearningTask.Classification));
+    /// <summary>As <see cref="ReadStored"/>, of a training by itself.</summary>
+    internal static TrainingSpec ReadStoredTraining(SettingValue.Map settings, ICollection<Fault> faults) => ReadTraining(Bearable(settings, "training", faults), null);
 
     /// <summary>As <see cref="ReadStored"/>, of a loss by itself.</summary>
     internal static LossSpec ReadStoredLoss(SettingValue.Map settings, ICollection<Fault> faults) => ReadLoss(Bearable(settings, "loss", faults));

@@ -18,6 +18,17 @@ public sealed class RoundTripTests(SerializationFixture fixture) : IClassFixture
     }
 
     [Fact]
+    public void A_difference_anywhere_would_be_seen()
+    {
+        // each sample is compared with itself and with every other of its type: a comparison that sees nothing would let every test above pass
+        foreach (var samples in SampleMessages.Types.Select(fixture.Samples.Of))
+        {
+            foreach (var (first, second) in samples.SelectMany((first, i) => samples.Skip(i + 1).Select(second => (first, second))))
+                Assert.ThrowsAny<Xunit.Sdk.XunitException>(() => StructuralComparer.AssertSame(first, second));
+        }
+    }
+
+    [Fact]
     public void Every_codec_is_for_a_message_of_a_protocol_and_the_other_way_round() =>
         Assert.Equal(SampleMessages.Types, SerializationConfiguration.Messages.OrderBy(type => type.FullName, StringComparer.Ordinal));
 

@@ -149,6 +149,25 @@ public sealed class JobSpecJsonTests
         },
         iter: 500);
 
+    [Fact]
+    public void So_do_a_model_a_training_and_a_loss_by_themselves() => _job.Sample(
+        job =>
+        {
+            AssertSame(job.Model, JobSpecJson.DeserializeModel(JobSpecJson.Serialize(job.Model)), "model");
+            AssertSame(job.Training, JobSpecJson.DeserializeTraining(JobSpecJson.Serialize(job.Training)), "training");
+            AssertSame(job.Training.Loss, JobSpecJson.DeserializeLoss(JobSpecJson.Serialize(job.Training.Loss)), "loss");
+        },
+        iter: 300);
+
+    [Fact]
+    public void One_part_is_not_taken_for_another()
+    {
+        var loss = JobSpecJson.Serialize(new LossSpec());
+        Assert.Throws<FormatException>(() => JobSpecJson.DeserializeModel(loss));
+        Assert.Throws<FormatException>(() => JobSpecJson.DeserializeTraining(loss));
+        Assert.Throws<FormatException>(() => JobSpecJson.Deserialize(loss));
+    }
+
     [Theory]
     [InlineData("")]
     [InlineData("[]")]

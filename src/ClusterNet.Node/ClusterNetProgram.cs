@@ -31,7 +31,8 @@ public static class ClusterNetProgram
         return await CommandLine.RunAsync(args, host, interrupts.Token);
     }
 
-    private static JobPreview Preview(JobSpec spec, ModelCatalog models)
+    /// <summary>What a job would do: reads its data and builds its model.</summary>
+    internal static JobPreview Preview(JobSpec spec, ModelCatalog models)
     {
         var data = DataPipeline.Load(spec.Data, spec.Training.Seed);
         using var model = models.Build(spec.Model, spec.Training.Loss, data.Preparation.Signature, spec.Training.Seed, spec.Training.ThreadsPerWorker);

@@ -26,7 +26,7 @@ internal static class EvaluateCommand
         await using var cluster = await run.StartClusterAsync();
         var version = await cluster.ModelAsync(model, number, run.Interrupt);
         var samples = PredictCommand.ReadSamples(run, version, await PredictCommand.DataOfAsync(cluster, version, run.Interrupt), path, format);
-        var metrics = await cluster.EvaluateAsync(version.Id, samples, run.Interrupt);
+        var metrics = await PredictCommand.OnAsync(path, () => cluster.EvaluateAsync(version.Id, samples, run.Interrupt));
         if (run.Json)
         {
             run.Print(new JsonObject

@@ -56,6 +56,21 @@ internal static class PredictCommand
         }
     }
 
+    /// <summary>Asks something about samples; faults in them are said to be in <paramref name="path"/>, where the user has them.</summary>
+    public static async Task<T> OnAsync<T>(string path, Func<Task<T>> ask)
+    {
+        try
+        {
+            return await ask();
+        }
+        catch (InputException error)
+        {
+            var place = path == RawSampleReader.StandardInput ? "standard input" : path;
+            throw new InputException([.. error.Faults.Select(fault =>
+                fault.Place.StartsWith("samples", StringComparison.Ordinal) ? fault with { Place = place + fault.Place["samples".Length..] } : fault)]);
+        }
+    }
+
     /// <summary>A word for <c>--format</c>.</summary>
     public static RawSampleFormat? Format(string? word)
     {
@@ -87,7 +102,7 @@ internal static class PredictCommand
         await using var cluster = await run.StartClusterAsync();
         var version = await cluster.ModelAsync(model, number, run.Interrupt);
         var samples = ReadSamples(run, version, await DataOfAsync(cluster, version, run.Interrupt), input, format);
-        var prediction = await cluster.PredictAsync(version.Id, samples, run.Interrupt);
+        var prediction = await OnAsync(input, () => cluster.PredictAsync(version.Id, samples, run.Interrupt));
         var predictions = new Predictions(prediction);
         if (output is not null)
             AtomicFile.Write(output, Encoding.UTF8.GetBytes(Path.GetExtension(output).Equals(".json", StringComparison.OrdinalIgnoreCase) ? predictions.Json() : predictions.Csv()));

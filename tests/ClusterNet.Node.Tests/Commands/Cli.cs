@@ -2,7 +2,9 @@ using System.Text;
 using System.Text.Json;
 using ClusterNet.Cluster;
 using ClusterNet.Core.Jobs;
+using ClusterNet.Learning.Models;
 using ClusterNet.Node.Commands;
+using ClusterNet.Node.Hosting;
 using ClusterNet.Node.Output;
 using Microsoft.Extensions.DependencyInjection;
 using Spectre.Console.Testing;
@@ -29,6 +31,9 @@ internal sealed class Cli : IDisposable
 
     public bool IsTerminal { get; init; }
 
+    /// <summary>A cluster of this process and the real data and models instead of pretended ones.</summary>
+    public bool IsReal { get; init; }
+
     public string Input { get; init; } = "";
 
     public int ClustersStarted { get; private set; }
@@ -41,21 +46,22 @@ internal sealed class Cli : IDisposable
 
     public JsonElement Document => JsonDocument.Parse(Output).RootElement;
 
-    public Task<int> RunAsync(params string[] args)
+    public async Task<int> RunAsync(params string[] args)
     {
+        await using var services = new ServiceCollection().AddBuiltInModels().BuildServiceProvider();
         var host = new CommandHost(
             new Screen(_output, _error, () => new MemoryStream(Encoding.UTF8.GetBytes(Input)), IsTerminal, IsTerminal),
-            new ServiceCollection().BuildServiceProvider(),
-            (options, _) =>
+            services,
+            (options, cancel) =>
             {
-                Assert.Equal(DataDirectory, options.DataDirectory);
+                Assert.True(args.Contains("--data-dir") || options.DataDirectory == DataDirectory);
                 ClustersStarted++;
-                return Task.FromResult<ICluster>(Cluster);
+                return IsReal ? LocalNode.StartAsync(options, cancel) : Task.FromResult<ICluster>(Cluster);
             },
-            Preview,
+            spec => IsReal ? ClusterNetProgram.Preview(spec, services.GetRequiredService<ModelCatalog>()) : Preview(spec),
             name => name == "CLUSTERNET_DATA_DIR" ? DataDirectory : null,
             TimeProvider.System);
-        return CommandLine.RunAsync(args, host, Interrupt.Token);
+        return await CommandLine.RunAsync(args, host, Interrupt.Token);
     }
 
     public string JobFile(string changes = "") => Folder.File("job.yaml", $$"""

@@ -93,7 +93,8 @@ internal sealed class LineProgressView(Screen screen, JobId job, string metric, 
         };
         if (Validation(item.LatestEpoch, metric) is { Length: > 0 } validation)
             parts.Add(validation);
-        parts.Add($"{Figures.Count(item.SamplesPerSecond)} samples/s");
+        if (item.SamplesPerSecond > 0)
+            parts.Add($"{Figures.Count(item.SamplesPerSecond)} samples/s");
         if (item.Status == JobStatus.Training && pace.Remaining is { } remaining)
             parts.Add($"ETA {Figures.Duration(remaining)}");
         return string.Join("  ", parts);

@@ -167,7 +167,7 @@ public sealed class LocalCluster : ICluster
         {
             ModelProtocol.Replies.Found found => found.Stored.Version,
             ModelProtocol.Replies.Unknown unknown => throw new InputException([unknown.Fault]),
-            var other => throw Unexpected(other),
+            var other => throw Failure(other),
         };
 
     /// <inheritdoc/>
@@ -176,7 +176,7 @@ public sealed class LocalCluster : ICluster
         {
             ModelProtocol.Replies.Deleted deleted => deleted.Versions,
             ModelProtocol.Replies.Unknown unknown => throw new InputException([unknown.Fault]),
-            var other => throw Unexpected(other),
+            var other => throw Failure(other),
         };
 
     /// <inheritdoc/>
@@ -245,9 +245,7 @@ public sealed class LocalCluster : ICluster
     {
         T expected => expected,
         TrainingProtocol.Replies.Refused refused => throw new InputException(refused.Faults),
-        Status.Failure { Cause: ClusterException failure } => throw failure,
-        Status.Failure failure => throw new ClusterException(failure.Cause.Message, failure.Cause),
-        _ => throw Unexpected(answer),
+        _ => throw Failure(answer),
     };
 
     private static T Answered<T>(object answer) => answer is ServingProtocol.Replies.PredictFailed failed
@@ -256,5 +254,10 @@ public sealed class LocalCluster : ICluster
             : new ClusterException(string.Join("; ", failed.Faults)))
         : Expect<T>(answer);
 
-    private static ClusterException Unexpected(object answer) => new($"unexpected answer {answer.GetType().Name}; the node's log says more");
+    private static ClusterException Failure(object answer) => answer switch
+    {
+        Status.Failure { Cause: ClusterException failure } => failure,
+        Status.Failure failure => new ClusterException(failure.Cause.Message, failure.Cause),
+        _ => new ClusterException($"unexpected answer {answer.GetType().Name}; the node's log says more"),
+    };
 }

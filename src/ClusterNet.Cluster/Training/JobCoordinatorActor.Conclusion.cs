@@ -120,16 +120,37 @@ internal sealed partial class JobCoordinatorActor
             return;
         }
         WorkerProtocol.DataPart[] parts = [.. Enum.GetValues<WorkerProtocol.DataPart>().Where(part => SamplesOf(part) > 0)];
-        Evaluate(parts, Selection, results => Reserve(step, digested.Sha256, results.ToDictionary(
-            result => NameOf(result.Key),
-            result => result.Value.Report().Values)));
+        Evaluate(parts, Selection, results =>
+        {
+            var reports = results.ToDictionary(result => result.Key, result => result.Value.Report());
+            Reserve(new Conclusion(
+                step,
+                digested.Sha256,
+                reports.ToDictionary(report => NameOf(report.Key), report => report.Value.Values),
+                LossToStore(reports[WorkerProtocol.DataPart.Training])));
+        });
     }
 
-    private void Reserve(long step, string sha256, IReadOnlyDictionary<string, IReadOnlyDictionary<string, double>> metrics)
+    /// <summary>Balanced class weights as the numbers they came to: who evaluates the version later has no training part to balance by.</summary>
+    private LossSpec LossToStore(MetricReport training)
+    {
+        var loss = Spec.Training.Loss;
+        if (!loss.BalancedClassWeights)
+            return loss;
+        var classes = FittedPreparation.FromJson(_state.Plan!.PreparationJson).Signature.Classes;
+        var counts = training.Confusion.Select(row => row.Sum()).ToArray();
+        return loss with
+        {
+            BalancedClassWeights = false,
+            ClassWeights = classes.Zip(counts, (label, count) => (Label: label, Count: count)).ToDictionary(pair => pair.Label, pair => training.Samples / ((double)counts.Length * Math.Max(1, pair.Count))),
+        };
+    }
+
+    private void Reserve(Conclusion conclusion)
     {
         if (_state.Reserved is { } number)
         {
-            Publish(step, sha256, metrics, number);
+            Publish(conclusion, number);
             return;
         }
         Become(() => Concluding(() => Command<ModelProtocol.Replies.Reserved>(reserved => Persist(new Events.VersionReserved(reserved.Version), persisted =>
@@ -137,12 +158,12 @@ internal sealed partial class JobCoordinatorActor
             if (_state.Reserved is not null)
                 return;
             _state.Apply(persisted);
-            Publish(step, sha256, metrics, persisted.Version);
+            Publish(conclusion, persisted.Version);
         }))));
         Repeat(() => _environment.Models.Tell(new ModelProtocol.Commands.Reserve(Spec.Name, _job), Self));
     }
 
-    private void Publish(long step, string sha256, IReadOnlyDictionary<string, IReadOnlyDictionary<string, double>> metrics, ModelVersionId version)
+    private void Publish(Conclusion conclusion, ModelVersionId version)
     {
         var parts = new IReadOnlyList<ShardRange>?[Run.Shards.Length];
         Become(() => Concluding(() =>
@@ -151,7 +172,7 @@ internal sealed partial class JobCoordinatorActor
             {
                 parts[published.Shard.Index] = published.Parts;
                 if (parts.All(part => part is not null))
-                    Register(step, Stored(step, sha256, metrics, version, [.. parts.SelectMany(part => part!)]));
+                    Register(conclusion.Step, Stored(conclusion, version, [.. parts.SelectMany(part => part!)]));
             });
             Command<ParameterProtocol.Replies.PublishFailed>(failed => failed.Generation == _state.Generation, failed =>
                 _log.Error("Job {Job}: shard {Shard} could not store its part of {Version}: {Reason}; trying again", _job, failed.Shard.Index, version, failed.Reason));
@@ -166,15 +187,14 @@ internal sealed partial class JobCoordinatorActor
         });
     }
 
-    private ModelProtocol.StoredVersion Stored(
-        long step, string sha256, IReadOnlyDictionary<string, IReadOnlyDictionary<string, double>> metrics, ModelVersionId version, IReadOnlyList<ShardRange> parts)
+    private ModelProtocol.StoredVersion Stored(Conclusion conclusion, ModelVersionId version, IReadOnlyList<ShardRange> parts)
     {
         var plan = _state.Plan!;
         var signature = FittedPreparation.FromJson(plan.PreparationJson).Signature;
-        var selected = Selection == ParameterProtocol.WeightsSelection.Best ? Epochs.LastOrDefault(epoch => epoch.IsBest)?.Step ?? step : step;
+        var selected = Selection == ParameterProtocol.WeightsSelection.Best ? Epochs.LastOrDefault(epoch => epoch.IsBest)?.Step ?? conclusion.Step : conclusion.Step;
         return new ModelProtocol.StoredVersion(
-            new ModelVersion(version, _job, selected, Spec.Training.Seed, Spec.Model, signature, plan.DataFingerprint, plan.Layout.Length, sha256, metrics, Now),
-            Spec.Training.Loss,
+            new ModelVersion(version, _job, selected, Spec.Training.Seed, Spec.Model, signature, plan.DataFingerprint, plan.Layout.Length, conclusion.Sha256, conclusion.Metrics, Now),
+            conclusion.Loss,
             plan.PreparationJson,
             parts);
     }
@@ -210,4 +230,11 @@ internal sealed partial class JobCoordinatorActor
         WorkerProtocol.DataPart.Validation => "validation",
         _ => "test",
     };
+
+    /// <summary>What is known of a job's end while its version is made.</summary>
+    /// <param name="Step">the last step</param>
+    /// <param name="Sha256">digest of the selected weights</param>
+    /// <param name="Metrics">by part and metric</param>
+    /// <param name="Loss">what it was trained with, class weights as numbers</param>
+    private sealed record Conclusion(long Step, string Sha256, IReadOnlyDictionary<string, IReadOnlyDictionary<string, double>> Metrics, LossSpec Loss);
 }

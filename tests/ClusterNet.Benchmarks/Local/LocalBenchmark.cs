@@ -37,6 +37,9 @@ internal static class LocalBenchmark
 {
     private const int WarmUpSteps = 100;
 
+    // on a busy machine a second holds a handful of steps, and a job's first ones cost more than the rest
+    private const int LeastSteps = 100;
+
     public static async Task<IReadOnlyList<Comparison>> RunAsync(IReadOnlyList<Workload> workloads, LocalSettings settings, TextWriter progress, CancellationToken cancel)
     {
         TorchLoader.EnsureLoaded();
@@ -61,7 +64,7 @@ internal static class LocalBenchmark
                 Task<Measurement> Plain(long steps) => plain.RunAsync(workload, steps);
                 Task<Measurement> Cluster(long steps) => TrainAsync(cluster, workload, dataFile, steps, settings, cancel);
 
-                long StepsFor(Measurement measured) => Math.Max(10, (long)(measured.SamplesPerSecond * settings.Duration.TotalSeconds / Workload.BatchSize));
+                long StepsFor(Measurement measured) => Math.Max(LeastSteps, (long)(measured.SamplesPerSecond * settings.Duration.TotalSeconds / Workload.BatchSize));
 
                 // the first measurements warm up, compile, and find out how many steps a round takes; they do not count
                 var warm = StepsFor(await Plain(WarmUpSteps));

@@ -21,7 +21,7 @@ internal sealed class CommandLine
 
         Examples:
           clusternet train config/jobs/breast-cancer.yaml
-          clusternet train config/jobs/breast-cancer.yaml --set training.epochs=5 --plot loss.png
+          clusternet train my-job.yaml --set training.epochs=5 --plot loss.png
           clusternet predict breast-cancer --input rows.csv --output predictions.csv
         """;
 

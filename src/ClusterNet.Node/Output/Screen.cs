@@ -40,12 +40,20 @@ internal sealed record Screen(IAnsiConsole Out, IAnsiConsole Error, Func<Stream>
         var console = AnsiConsole.Create(new AnsiConsoleSettings
         {
             Out = new AnsiConsoleOutput(writer),
-            Ansi = redirected ? AnsiSupport.No : AnsiSupport.Detect,
-            Interactive = redirected ? InteractionSupport.No : InteractionSupport.Detect,
+            Ansi = redirected ? AnsiSupport.No : Ansi(),
+            // a terminal on standard error is one too where standard output goes to a file
+            Interactive = redirected ? InteractionSupport.No : InteractionSupport.Yes,
         });
         if (redirected)
             console.Profile.Width = WidthWithoutTerminal;
         return console;
+    }
+
+    private static AnsiSupport Ansi()
+    {
+        if (OperatingSystem.IsWindows())
+            return AnsiSupport.Detect;
+        return Environment.GetEnvironmentVariable("TERM") is null or "" or "dumb" ? AnsiSupport.No : AnsiSupport.Yes;
     }
 
     private static bool IsLive(IAnsiConsole console, bool redirected) => !redirected && console.Profile.Capabilities is { Ansi: true, Interactive: true };

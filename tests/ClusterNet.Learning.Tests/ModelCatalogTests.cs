@@ -21,7 +21,7 @@ public sealed class ModelCatalogTests
         float[] Build(long seed)
         {
             using var model = Fixtures.Catalog.Build(spec, Fixtures.CrossEntropy, signature, seed, 1);
-            return model.Weights;
+            return [.. model.Weights];
         }
         var builds = await Task.WhenAll(Enumerable.Range(0, 6).Select(i => Task.Run(() => Build(1 + i % 2))));
         for (var i = 2; i < builds.Length; i++)
@@ -38,7 +38,7 @@ public sealed class ModelCatalogTests
         {
             var spec = Fixtures.Model("mlp", "hidden: 200; layer-norm: true", new InitialisationSpec(kind, gain));
             using var model = Fixtures.Catalog.Build(spec, Fixtures.CrossEntropy, signature, 1, 1);
-            float[] Of(string name) => model.Weights.AsSpan(model.Layout.Entries.Single(entry => entry.Name == name) is var e ? e.Offset : 0, e.Length).ToArray();
+            float[] Of(string name) => model.Weights.Slice(model.Layout.Entries.Single(entry => entry.Name == name) is var e ? e.Offset : 0, e.Length).ToArray();
             return (Of("dense1.weight"), Of("dense1.bias"), Of("dense1-norm.weight"));
         }
         static double Deviation(float[] values) => Math.Sqrt(values.Average(value => (double)value * value));

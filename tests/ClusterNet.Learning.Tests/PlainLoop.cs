@@ -36,7 +36,7 @@ public static class PlainLoop
         long step = 0;
         while (step < steps && !best.Stops)
         {
-            Step(step, plan, computer, pool, updater, model.Weights, updated);
+            Step(step, plan, computer, pool, updater, model, updated);
             step++;
             if (data.Validation.Count > 0 && (step % plan.StepsPerEpoch == 0 || step == steps))
                 best.Offer(evaluator.Evaluate(data.Validation).Report(), model.Weights);
@@ -48,7 +48,7 @@ public static class PlainLoop
     public static string Sha256(ReadOnlySpan<float> weights) => Convert.ToHexStringLower(SHA256.HashData(MemoryMarshal.AsBytes(weights)));
 
     private static void Step(
-        long step, BatchPlan plan, GradientComputer computer, TensorBufferPool pool, ShardUpdater updater, float[] weights, float[] updated)
+        long step, BatchPlan plan, GradientComputer computer, TensorBufferPool pool, ShardUpdater updater, TrainableModel model, float[] updated)
     {
         var tree = new ReductionTree(plan.Slices, pool);
         for (var slice = 0; slice < plan.Slices; slice++)
@@ -57,11 +57,12 @@ public static class PlainLoop
             var statistics = computer.Compute(step, slice, plan.Slice(step, slice), buffer.Array);
             tree.Offer(new TreeNode(0, slice), new ReductionTree.Part(buffer, 0, pool.Length, statistics));
         }
-        updater.Begin(step, tree.Root.Buffer.Array, tree.Root.Statistics.Weight, weights, updated);
+        float[] current = [.. model.Weights];
+        updater.Begin(step, tree.Root.Buffer.Array, tree.Root.Statistics.Weight, current, updated);
         while (updater.NeedsNorms)
             updater.Combine([updater.Partials()]);
         tree.Clear();
-        updated.CopyTo(weights, 0);
+        updated.CopyTo(model.Weights);
     }
 
     private sealed class Best(TrainingSpec training)
@@ -74,7 +75,7 @@ public static class PlainLoop
 
         public bool Stops => training.EarlyStopping is { } stopping && _epochsWithout >= stopping.Patience;
 
-        public void Offer(MetricReport report, float[] weights)
+        public void Offer(MetricReport report, ReadOnlySpan<float> weights)
         {
             var value = report.Values[training.Metric];
             if (IsBetter(value, _value, 0))

@@ -60,7 +60,7 @@ public sealed class TrainingAgreementTests
         using var model = Fixtures.Catalog.Build(job.Model, job.Training.Loss, signature, 1, 1);
         using var loss = new LossFunction(job.Training.Loss, signature);
         using var evaluator = new Evaluator(model, loss);
-        plain.Selected.CopyTo(model.Weights, 0);
+        plain.Selected.CopyTo(model.Weights);
         Assert.True(evaluator.Evaluate(data.Prepared.Test).Report().Values["accuracy"] > 0.9);
         Assert.Equal(plain.SelectedSha256, PlainLoop.Train(job, data.Prepared).SelectedSha256);
     }
@@ -99,7 +99,7 @@ public sealed class TrainingAgreementTests
                 nn.functional.cross_entropy(model.Module.call(x), y, weights, label_smoothing: training.Loss.LabelSmoothing).backward();
                 optimizer.step();
             }
-            return model.Weights;
+            return [.. model.Weights];
         }
 
         private static optim.Optimizer Optimizer(OptimizerSpec spec, IEnumerable<Parameter> parameters) => spec.Kind switch

@@ -74,7 +74,7 @@ internal sealed class ServedModel : IServedModel
                 $"model '{version.Model.Kind}' has {model.Weights.Length} parameters here and {version.Parameters} where it was trained: this is not the same program, or not the same model");
         }
         foreach (var (range, values) in parts)
-            values.Span.CopyTo(model.Weights.AsSpan(range.Offset, range.Length));
+            values.Span.CopyTo(model.Weights.Slice(range.Offset, range.Length));
         return new ServedModel(model, preparation, new LossFunction(stored.Loss, preparation.Signature));
     }
 }

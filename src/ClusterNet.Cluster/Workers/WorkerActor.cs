@@ -148,7 +148,7 @@ internal sealed class WorkerActor : ReceiveActor, IWithTimers
         // the module may have been trained since: the initial weights are those of another build from the same seed
         using var fresh = _catalog.Build(_job.Spec.Model, _job.Spec.Training.Loss, _parts!.Preparation.Signature, _job.Spec.Training.Seed, _job.Spec.Training.ThreadsPerWorker);
         var buffer = new TensorBufferPool(pull.Range.Length).Rent();
-        fresh.Weights.AsSpan(pull.Range.Offset, pull.Range.Length).CopyTo(buffer.Array);
+        fresh.Weights.Slice(pull.Range.Offset, pull.Range.Length).CopyTo(buffer.Array);
         Sender.Tell(new ParameterProtocol.Replies.Pulled(pull.Shard, pull.Generation, 0, new TensorPayload(buffer, 0, pull.Range.Length)));
     }
 
@@ -228,7 +228,7 @@ internal sealed class WorkerActor : ReceiveActor, IWithTimers
         if (isAwaited)
         {
             var range = _plan.Ranges[index];
-            pulled.Weights.Span.CopyTo(_model!.Weights.AsSpan(range.Offset, range.Length));
+            pulled.Weights.Span.CopyTo(_model!.Weights.Slice(range.Offset, range.Length));
         }
         pulled.Weights.Release();
         if (isSelected && _lackingSelected.Count == 0)

@@ -8,12 +8,12 @@ using TensorPrimitives = System.Numerics.Tensors.TensorPrimitives;
 namespace ClusterNet.Learning.Models;
 
 /// <summary>
-/// A module whose parameters are views into one flat float32 array, <see cref="Weights"/>: who copies new weights into the array has updated the module. Used by one thread at a time;
+/// A module whose parameters are views into one flat float32 vector, <see cref="Weights"/>: who copies new weights in has updated the module. Used by one thread at a time;
 /// <see cref="ModelCatalog.Build"/> makes it.
 /// </summary>
 public sealed class TrainableModel : IDisposable
 {
-    private readonly Tensor _flat;
+    private readonly AlignedVector<float> _weights;
     private bool? _training;
 
     internal TrainableModel(nn.Module<Tensor, Tensor> module, ModelSummary summary, DataSignature signature, int outputs, TrainingRandom random, int threads)
@@ -27,8 +27,7 @@ public sealed class TrainableModel : IDisposable
         // a parameter that two modules share is one parameter
         var parameters = module.named_parameters().DistinctBy(named => named.parameter.Handle).ToArray();
         Layout = new ParameterLayout(parameters.Select(named => (named.name, (IReadOnlyList<int>)[.. named.parameter.shape.Select(axis => checked((int)axis))])));
-        Weights = GC.AllocateUninitializedArray<float>(Layout.Length, pinned: true);
-        _flat = frombuffer(Weights, float32).DetachFromDisposeScope();
+        _weights = new AlignedVector<float>(Layout.Length);
         Parameters = new Parameter[parameters.Length];
         foreach (var buffer in module.buffers())
             buffer.DetachFromDisposeScope();
@@ -38,7 +37,7 @@ public sealed class TrainableModel : IDisposable
         {
             var (entry, parameter) = (Layout.Entries[i], parameters[i].parameter);
             parameter.DetachFromDisposeScope();
-            var view = _flat.narrow(0, entry.Offset, entry.Length).view(parameter.shape);
+            var view = _weights.Tensor.narrow(0, entry.Offset, entry.Length).view(parameter.shape);
             view.copy_(parameter);
             parameter.set_(view);
             Parameters[i] = new Parameter(parameter, entry.Offset, entry.Length);
@@ -48,8 +47,12 @@ public sealed class TrainableModel : IDisposable
     /// <summary>How the parameters lie in <see cref="Weights"/> and in gradients.</summary>
     public ParameterLayout Layout { get; }
 
-    /// <summary>The weights that the module computes with, pinned; copy new ones in between two computations. The initial ones after <see cref="ModelCatalog.Build"/>.</summary>
-    public float[] Weights { get; }
+    /// <summary>
+    /// The weights that the module computes with, in native memory that lives as long as the model; copy new ones in between two computations. The initial ones after
+    /// <see cref="ModelCatalog.Build"/>.
+    /// </summary>
+    /// <exception cref="ObjectDisposedException">the model is disposed of</exception>
+    public Span<float> Weights => _weights.Span;
 
     /// <summary>Layers, shapes and parameters.</summary>
     public ModelSummary Summary { get; }
@@ -70,11 +73,11 @@ public sealed class TrainableModel : IDisposable
 
     internal Parameter[] Parameters { get; }
 
-    /// <summary>Frees the native side. <see cref="Weights"/> stays valid.</summary>
+    /// <summary>Frees the native side, <see cref="Weights"/> with it.</summary>
     public void Dispose()
     {
         Module.Dispose();
-        _flat.Dispose();
+        _weights.Dispose();
         Random.Dispose();
     }
 

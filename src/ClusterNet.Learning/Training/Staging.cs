@@ -1,10 +1,11 @@
 using ClusterNet.Core.Data;
+using ClusterNet.Learning.Native;
 using static TorchSharp.torch;
 
 namespace ClusterNet.Learning.Training;
 
 /// <summary>
-/// Where samples are gathered for the native side: pinned arrays that tensors lie over, so that gathering is the only copy. What is in it is overwritten by the next batch. Not thread-safe.
+/// Where samples are gathered for the native side: memory that tensors lie over, so that gathering is the only copy. What is in it is overwritten by the next batch. Not thread-safe.
 /// </summary>
 internal sealed class Staging(IReadOnlyList<int> shape) : IDisposable
 {
@@ -12,24 +13,29 @@ internal sealed class Staging(IReadOnlyList<int> shape) : IDisposable
     private readonly long[] _shape = [.. shape.Select(axis => (long)axis)];
     private readonly int _elements = shape.Aggregate(1, (product, axis) => checked(product * axis));
     private readonly Dictionary<int, Views> _views = [];
-    private float[] _features = [];
+    private AlignedVector<float> _features = new(0);
+    private AlignedVector<float> _targets = new(0);
+    private AlignedVector<long> _labels = new(0);
+    private AlignedVector<float> _weights = new(0);
+    private int _capacity;
 
     /// <summary>Targets as numbers.</summary>
-    public float[] Targets { get; private set; } = [];
+    public Span<float> Targets => _targets.Span;
 
     /// <summary>Targets as class indices.</summary>
-    public long[] Labels { get; private set; } = [];
+    public Span<long> Labels => _labels.Span;
 
     /// <summary>Weights of the samples.</summary>
-    public float[] Weights { get; private set; } = [];
+    public Span<float> Weights => _weights.Span;
 
     /// <summary>Copies the features of samples here.</summary>
     public Views Gather(SampleSet samples, ReadOnlySpan<int> positions)
     {
         Reserve(positions.Length);
         var source = samples.Features.Span;
+        var features = _features.Span;
         for (var i = 0; i < positions.Length; i++)
-            source.Slice(positions[i] * _elements, _elements).CopyTo(_features.AsSpan(i * _elements, _elements));
+            source.Slice(positions[i] * _elements, _elements).CopyTo(features.Slice(i * _elements, _elements));
         return ViewsOf(positions.Length);
     }
 
@@ -37,23 +43,29 @@ internal sealed class Staging(IReadOnlyList<int> shape) : IDisposable
     public Views Gather(SampleSet samples, int first, int count, int size)
     {
         Reserve(size);
-        samples.Features.Span.Slice(first * _elements, count * _elements).CopyTo(_features);
-        _features.AsSpan(count * _elements, (size - count) * _elements).Clear();
+        samples.Features.Span.Slice(first * _elements, count * _elements).CopyTo(_features.Span);
+        _features.Span.Slice(count * _elements, (size - count) * _elements).Clear();
         return ViewsOf(size);
     }
 
     /// <inheritdoc/>
-    public void Dispose() => Forget();
+    public void Dispose()
+    {
+        Forget();
+        Free();
+    }
 
     private void Reserve(int count)
     {
-        if (count <= Labels.Length)
+        if (count <= _capacity)
             return;
         Forget();
-        _features = GC.AllocateUninitializedArray<float>(checked(count * _elements), pinned: true);
-        Targets = GC.AllocateUninitializedArray<float>(count, pinned: true);
-        Labels = GC.AllocateUninitializedArray<long>(count, pinned: true);
-        Weights = GC.AllocateUninitializedArray<float>(count, pinned: true);
+        Free();
+        _features = new AlignedVector<float>(checked(count * _elements));
+        _targets = new AlignedVector<float>(count);
+        _labels = new AlignedVector<long>(count);
+        _weights = new AlignedVector<float>(count);
+        _capacity = count;
     }
 
     private Views ViewsOf(int count)
@@ -63,11 +75,19 @@ internal sealed class Staging(IReadOnlyList<int> shape) : IDisposable
         if (_views.Count >= CachedSizes)
             Forget();
         views = new Views(
-            frombuffer(_features, float32, (long)count * _elements).reshape([count, .. _shape]).DetachFromDisposeScope(),
-            frombuffer(Targets, float32, count).reshape(count, 1).DetachFromDisposeScope(),
-            frombuffer(Labels, int64, count).DetachFromDisposeScope(),
-            frombuffer(Weights, float32, count).reshape(count, 1).DetachFromDisposeScope());
+            _features.Tensor.narrow(0, 0, (long)count * _elements).view([count, .. _shape]).DetachFromDisposeScope(),
+            _targets.Tensor.narrow(0, 0, count).view(count, 1).DetachFromDisposeScope(),
+            _labels.Tensor.narrow(0, 0, count).DetachFromDisposeScope(),
+            _weights.Tensor.narrow(0, 0, count).view(count, 1).DetachFromDisposeScope());
         return _views[count] = views;
+    }
+
+    private void Free()
+    {
+        _features.Dispose();
+        _targets.Dispose();
+        _labels.Dispose();
+        _weights.Dispose();
     }
 
     private void Forget()

@@ -60,7 +60,7 @@ public sealed class ServedModelTests : TestKit
         var prediction = await host.Ask<Prediction>(new ServingProtocol.Queries.Predict(stored.Version.Id, table));
         var prepared = data.Preparation.Prepare(table, withTargets: false);
         using var model = Catalog.Build(stored.Version.Model, stored.Loss, data.Preparation.Signature, stored.Version.Seed, 1);
-        weights.CopyTo(model.Weights, 0);
+        weights.CopyTo(model.Weights);
         using var loss = new LossFunction(stored.Loss, data.Preparation.Signature);
         using var predictor = new Predictor(model, loss, ServedModel.MicroBatch);
         Assert.Equal(Bits(predictor.Predict(prepared)), Bits(prediction.Outputs.Span));

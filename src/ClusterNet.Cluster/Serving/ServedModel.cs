@@ -67,11 +67,11 @@ internal sealed class ServedModel : IServedModel
             throw new InvalidDataException($"its preparation can't be read: {e.Message}", e);
         }
         var model = catalog.Build(version.Model, stored.Loss, preparation.Signature, version.Seed, threads);
-        if (model.Weights.Length != version.Parameters)
+        if (model.Layout.Length != version.Parameters)
         {
             model.Dispose();
             throw new InvalidDataException(
-                $"model '{version.Model.Kind}' has {model.Weights.Length} parameters here and {version.Parameters} where it was trained: this is not the same program, or not the same model");
+                $"model '{version.Model.Kind}' has {model.Layout.Length} parameters here and {version.Parameters} where it was trained: this is not the same program, or not the same model");
         }
         foreach (var (range, values) in parts)
             values.Span.CopyTo(model.Weights.Slice(range.Offset, range.Length));

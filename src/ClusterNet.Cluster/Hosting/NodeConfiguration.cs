@@ -27,6 +27,7 @@ internal static class NodeConfiguration
           log-dead-letters = off
           log-dead-letters-during-shutdown = off
           coordinated-shutdown.exit-clr = off
+          # on a signal the program first takes a checkpoint, with the node alive, and then stops the node itself
           coordinated-shutdown.run-by-clr-shutdown-hook = off
           actor.ask-timeout = 30s
           remote.dot-netty.tcp.maximum-frame-size = 1000000b

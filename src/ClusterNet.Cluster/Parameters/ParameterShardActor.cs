@@ -72,6 +72,13 @@ internal sealed class ParameterShardActor : ReceiveActor, IWithTimers
     public static Props PropsFor(ActorSystem system) =>
         Props.Create(() => new ParameterShardActor(Persistence.Instance.Apply(system).SnapshotStoreFor(string.Empty))).WithDispatcher(Hosting.Dispatchers.Parameters);
 
+    /// <summary>A shard that threw has lost its weights: only its end is noticed by the coordinator, a restart is not.</summary>
+    protected override void PostRestart(Exception reason)
+    {
+        _log.Error(reason, "A parameter shard failed; its job goes back to its last checkpoint");
+        Context.Stop(Self);
+    }
+
     private bool IsCurrent(Generation generation) => _state is { HasWeights: true } && generation == _state.Generation && _opening is null;
 
     private static string PersistenceIdOf(ShardId shard) => $"shard-{shard.Job}-{shard.Index}";

@@ -61,10 +61,12 @@ internal sealed partial class JobCoordinatorActor
     {
         _interrupting.Add(Sender);
         if (_training)
-            Repeat(() => Run.Active[0].Tell(new WorkerProtocol.Commands.Hold(_job, _state.Generation)));
+            Hold();
         else
             SaveAndInterrupt();
     }
+
+    private void Hold() => Repeat(() => Run.Active[0].Tell(new WorkerProtocol.Commands.Hold(_job, _state.Generation)));
 
     /// <summary>Nothing was computed that is not committed.</summary>
     private void InterruptNow()

@@ -130,6 +130,8 @@ internal sealed partial class JobCoordinatorActor
         var shards = Run.Shards.OfType<IActorRef>().ToArray();
         for (var i = 0; i < Run.Active.Count; i++)
             Run.Active[i].Tell(new WorkerProtocol.Commands.Assign(_job, _state.Generation, step, Run.Until, deal[i], shards));
+        if (_interrupting.Count > 0)
+            Hold();
     }
 
     /// <summary>Whether something other than training comes next at a version.</summary>
@@ -255,7 +257,8 @@ internal sealed partial class JobCoordinatorActor
     /// <summary>What can come in any phase of a run.</summary>
     private void WhileRunning()
     {
-        Command<ParameterProtocol.Replies.StepsDone>(IsOfNow, StepsDone);
+        // of any generation: a step's sums are the same in all of them, and what a shard told while a generation opened it does not tell again
+        Command<ParameterProtocol.Replies.StepsDone>(StepsDone);
         Command<ParameterProtocol.Replies.CheckpointSaved>(IsOfNow, CheckpointSaved);
         Command<ParameterProtocol.Replies.CheckpointFailed>(IsOfNow, CheckpointFailed);
         Command<WorkerProtocol.Replies.WorkFailed>(failed => Run.Workers.Contains(Sender) || failed.Generation == Generation.None, failed => End(JobStatus.Failed, failed.Reason, false));
@@ -276,13 +279,33 @@ internal sealed partial class JobCoordinatorActor
                 OpenGeneration(_restoring, "a worker is gone");
                 return;
             }
-            Become(Enlisting);
-            EnlistWorkers();
+            EnlistAnew();
         }
-        else if (Run.Shards.Contains(lost) && Run.Workers.Count > 0)
+        else if (Array.IndexOf(Run.Shards, lost) is >= 0 and var index)
         {
-            OpenGeneration(_state.RestoreStep, $"shard {Array.IndexOf(Run.Shards, lost)} is gone");
+            if (Run.Workers.Count == 0)
+            {
+                // the generation opens when there are workers again
+                Run.Shards[index] = null;
+                _restoring = _state.RestoreStep;
+                return;
+            }
+            OpenGeneration(_state.RestoreStep, $"shard {index} is gone");
         }
+    }
+
+    /// <summary>No worker is left. Nothing of the phase they died in may go on meanwhile: it would go on without them.</summary>
+    private void EnlistAnew()
+    {
+        CloseWindow();
+        if (_interrupting.Count > 0)
+        {
+            JournalInterruption();
+            return;
+        }
+        _afterCheckpoint = null;
+        Become(Enlisting);
+        EnlistWorkers();
     }
 
     private bool IsOfNow(WorkerProtocol.Replies.Reached reached) => reached.Generation == _state.Generation;
@@ -291,7 +314,6 @@ internal sealed partial class JobCoordinatorActor
     {
         ParameterProtocol.Replies.Opened opened => opened.Generation == _state.Generation,
         ParameterProtocol.Replies.OpenFailed failed => failed.Generation == _state.Generation,
-        ParameterProtocol.Replies.StepsDone done => done.Generation == _state.Generation,
         ParameterProtocol.Replies.BestMarked marked => marked.Generation == _state.Generation,
         ParameterProtocol.Replies.CheckpointSaved saved => saved.Generation == _state.Generation,
         ParameterProtocol.Replies.CheckpointFailed failed => failed.Generation == _state.Generation,

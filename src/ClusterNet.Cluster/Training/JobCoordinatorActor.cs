@@ -135,6 +135,8 @@ internal sealed partial class JobCoordinatorActor : ReceivePersistentActor, IWit
     {
         _run = new TrainingRun(_state);
         _judge = new EpochJudge(Spec.Training, MetricNames.HigherIsBetter);
+        // shards of an earlier run may still hold later versions than this run knows of: they all go back
+        _restoring = _state.RestoreStep;
         Timers.StartPeriodicTimer(Tick.Repeat, Tick.Repeat, RepeatInterval);
         Become(Enlisting);
         EnlistWorkers();

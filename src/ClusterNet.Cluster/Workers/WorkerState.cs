@@ -9,6 +9,7 @@ internal sealed class WorkerState
 {
     private readonly HashSet<int> _lacking = [];
     private int _shards;
+    private long _from;
     private bool _held;
 
     public Generation Generation { get; private set; } = Generation.None;
@@ -27,10 +28,13 @@ internal sealed class WorkerState
     public IReadOnlyCollection<int> Lacking => _lacking;
 
     /// <summary>Whether it has weights and may compute the next step with them.</summary>
-    public bool MayCompute => _lacking.Count == 0 && Version >= 0 && Version < Until && !_held;
+    public bool MayCompute => _lacking.Count == 0 && Version >= 0 && Version < Until && !MustStop;
 
     /// <summary>Whether it has weights and may not go on.</summary>
-    public bool Stands => _lacking.Count == 0 && Version >= 0 && (_held || Version >= Until);
+    public bool Stands => _lacking.Count == 0 && Version >= 0 && (MustStop || Version >= Until);
+
+    // a generation's first step may be completed by what its dead sent before: only after it can no shard go past a worker that stands
+    private bool MustStop => _held && Version > _from;
 
     /// <summary>Enters a generation.</summary>
     /// <returns>whether weights must be pulled first</returns>
@@ -39,6 +43,7 @@ internal sealed class WorkerState
         var has = _lacking.Count == 0 && Version == assign.Step;
         Generation = assign.Generation;
         Until = assign.Until;
+        _from = assign.Step;
         Nodes = assign.Nodes;
         _shards = assign.Shards.Count;
         _held = false;
@@ -49,7 +54,7 @@ internal sealed class WorkerState
 
     public void Continue(long until) => Until = until;
 
-    /// <summary>Stops after the step under way.</summary>
+    /// <summary>Stops after the step under way, but not before the generation's first.</summary>
     public void Hold() => _held = true;
 
     /// <summary>From now on the weights of a version are awaited from all shards; those that are here are no more a version.</summary>

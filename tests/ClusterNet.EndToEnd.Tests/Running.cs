@@ -1,0 +1,119 @@
+using System.Diagnostics;
+using System.Globalization;
+using System.Text.Json.Nodes;
+
+namespace ClusterNet.EndToEnd.Tests;
+
+/// <summary>The program as a process.</summary>
+internal sealed class Running : IDisposable
+{
+    private static readonly TimeSpan Patience = TimeSpan.FromMinutes(2);
+    private readonly DataDirectory _directory;
+    private readonly Process _process;
+    private readonly string _command;
+    private readonly Task<string> _output;
+    private readonly Task<string> _error;
+
+    public Running(DataDirectory directory, string[] args)
+    {
+        _directory = directory;
+        _command = string.Join(' ', args);
+        var start = new ProcessStartInfo("dotnet") { RedirectStandardOutput = true, RedirectStandardError = true, RedirectStandardInput = true };
+        start.ArgumentList.Add(Repository.Program);
+        foreach (var arg in args)
+            start.ArgumentList.Add(arg);
+        _process = Process.Start(start)!;
+        _output = _process.StandardOutput.ReadToEndAsync();
+        _error = _process.StandardError.ReadToEndAsync();
+    }
+
+    /// <summary>Waits until the process ends by itself.</summary>
+    public async Task<Outcome> EndAsync()
+    {
+        using var patience = new CancellationTokenSource(Patience);
+        try
+        {
+            await _process.WaitForExitAsync(patience.Token);
+        }
+        catch (OperationCanceledException)
+        {
+            _process.Kill(false);
+            throw new TimeoutException($"it did not end: {await OutcomeAsync()}");
+        }
+        return await OutcomeAsync();
+    }
+
+    /// <summary>Waits until a shard has saved a checkpoint of this step or a later one: training is under way.</summary>
+    public async Task UntilCheckpointAsync(long step)
+    {
+        using var patience = new CancellationTokenSource(Patience);
+        using var pace = new PeriodicTimer(TimeSpan.FromMilliseconds(20));
+        while (_directory.LatestCheckpoint() < step)
+        {
+            if (_process.HasExited)
+                throw new InvalidOperationException($"it ended before step {step}: {await OutcomeAsync()}");
+            await pace.WaitForNextTickAsync(patience.Token);
+        }
+    }
+
+    /// <summary>Sends SIGKILL: nothing of the process runs any more.</summary>
+    public async Task KillAsync()
+    {
+        Assert.False(_process.HasExited, "it ended before it could be killed");
+        _process.Kill(false);
+        await _process.WaitForExitAsync();
+    }
+
+    /// <summary>Sends a signal that the process can hear.</summary>
+    public async Task SignalAsync(string signal)
+    {
+        using var kill = Process.Start("kill", [$"-{signal}", _process.Id.ToString(CultureInfo.InvariantCulture)]);
+        await kill.WaitForExitAsync();
+        Assert.Equal(0, kill.ExitCode);
+    }
+
+    public void Dispose()
+    {
+        if (!_process.HasExited)
+        {
+            _process.Kill(false);
+            _process.WaitForExit();
+        }
+        _process.Dispose();
+    }
+
+    private async Task<Outcome> OutcomeAsync()
+    {
+        await _process.WaitForExitAsync();
+        return new Outcome(_command, _process.ExitCode, await _output, await _error, _directory.Log);
+    }
+}
+
+/// <summary>What a process ended with.</summary>
+internal sealed record Outcome(string Command, int ExitCode, string Output, string Error, string Log)
+{
+    /// <summary>The one JSON document on standard output.</summary>
+    public JsonNode Document
+    {
+        get
+        {
+            try
+            {
+                return JsonNode.Parse(Output)!;
+            }
+            catch (System.Text.Json.JsonException fault)
+            {
+                throw new InvalidOperationException($"standard output is not one JSON document: {fault.Message}\n{this}");
+            }
+        }
+    }
+
+    /// <summary>Fails with all that is known where the exit code is another.</summary>
+    public Outcome Expect(int exitCode)
+    {
+        Assert.True(ExitCode == exitCode, $"exit code {ExitCode} where {exitCode} was expected: {this}");
+        return this;
+    }
+
+    public override string ToString() => $"clusternet {Command}\nexit code {ExitCode}\n--- standard output\n{Output}\n--- standard error\n{Error}\n--- log\n{Log}";
+}

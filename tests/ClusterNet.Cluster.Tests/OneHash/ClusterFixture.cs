@@ -7,6 +7,7 @@ using ClusterNet.Core.Jobs;
 using ClusterNet.Data;
 using ClusterNet.Learning.Models;
 using ClusterNet.Learning.Tests;
+using Microsoft.Extensions.Logging;
 
 namespace ClusterNet.Cluster.Tests.OneHash;
 
@@ -18,7 +19,9 @@ public sealed class ClusterTests : ICollectionFixture<ClusterFixture>
 }
 
 /// <summary>A cluster in this process with a store of its own, and hands to hurt it with.</summary>
+#pragma warning disable CA1001 // xunit disposes of it by IAsyncLifetime
 public sealed class ClusterFixture : IAsyncLifetime
+#pragma warning restore CA1001
 {
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(60);
     private readonly DirectoryInfo _folder = Directory.CreateTempSubdirectory("clusternet-onehash-");

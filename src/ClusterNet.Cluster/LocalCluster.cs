@@ -24,6 +24,7 @@ namespace ClusterNet.Cluster;
 public sealed class LocalCluster : ICluster
 {
     private static readonly TimeSpan AskTimeout = TimeSpan.FromSeconds(30);
+    private static readonly TimeSpan QueryTimeout = TimeSpan.FromSeconds(5);
     private static readonly TimeSpan WatchInterval = TimeSpan.FromMilliseconds(200);
 
     private readonly IHost _host;
@@ -128,7 +129,7 @@ public sealed class LocalCluster : ICluster
         await RequireAsync(job, cancel).ConfigureAwait(false);
         while (true)
         {
-            var progress = await AskAsync<JobProgress>(Jobs, new TrainingProtocol.Queries.GetProgress(job), cancel).ConfigureAwait(false);
+            var progress = Expect<JobProgress>(await QueryAsync(new TrainingProtocol.Queries.GetProgress(job), cancel).ConfigureAwait(false));
             yield return progress;
             if (progress.Status is not (JobStatus.Preparing or JobStatus.Training))
                 yield break;
@@ -144,7 +145,7 @@ public sealed class LocalCluster : ICluster
         foreach (var id in ids)
         {
             // an id is given out just before its job is submitted: in between there is nothing to tell
-            if (await AskAsync(Jobs, new TrainingProtocol.Queries.GetDetails(id), AskTimeout, cancel).ConfigureAwait(false) is JobDetails details)
+            if (await QueryAsync(new TrainingProtocol.Queries.GetDetails(id), cancel).ConfigureAwait(false) is JobDetails details)
                 summaries.Add(details.Summary);
         }
         return summaries;
@@ -154,7 +155,7 @@ public sealed class LocalCluster : ICluster
     public async Task<JobDetails> JobAsync(JobId job, CancellationToken cancel = default)
     {
         await RequireAsync(job, cancel).ConfigureAwait(false);
-        return await AskAsync<JobDetails>(Jobs, new TrainingProtocol.Queries.GetDetails(job), cancel).ConfigureAwait(false);
+        return Expect<JobDetails>(await QueryAsync(new TrainingProtocol.Queries.GetDetails(job), cancel).ConfigureAwait(false));
     }
 
     /// <inheritdoc/>
@@ -239,6 +240,23 @@ public sealed class LocalCluster : ICluster
         {
             throw new ClusterException($"no answer to {message.GetType().Name} within {patience.TotalSeconds:0} s; the node's log says more", exception);
         }
+    }
+
+    /// <summary>Asks a job's coordinator what asking twice does not change. A coordinator that dies takes the questions in its mailbox along: they are asked again.</summary>
+    private async Task<object> QueryAsync(TrainingProtocol.IJobMessage query, CancellationToken cancel)
+    {
+        for (var left = AskTimeout - QueryTimeout; left > TimeSpan.Zero; left -= QueryTimeout)
+        {
+            try
+            {
+                return await Jobs.Ask<object>(query, QueryTimeout, cancel).ConfigureAwait(false);
+            }
+            catch (AskTimeoutException)
+            {
+                cancel.ThrowIfCancellationRequested();
+            }
+        }
+        return await AskAsync(Jobs, query, QueryTimeout, cancel).ConfigureAwait(false);
     }
 
     private static T Expect<T>(object answer) => answer switch

@@ -27,6 +27,7 @@ internal sealed class ParameterShardActor : ReceiveActor, IWithTimers
     private IActorRef _coordinator = ActorRefs.Nobody;
     private IReadOnlyList<IActorRef> _shards = [];
     private Commands.Open? _opening;
+    private IShardMessage? _answer;
     private bool _reportPlanned;
 
     public ParameterShardActor(IActorRef store)
@@ -91,10 +92,12 @@ internal sealed class ParameterShardActor : ReceiveActor, IWithTimers
         _coordinator = Sender;
         if (open.Generation == _state.Generation)
         {
-            if (_opening is null)
-                TellOpened();
+            // asked again: the answer was lost, or is still to come
+            if (_answer is not null)
+                _coordinator.Tell(_answer);
             return;
         }
+        _answer = null;
         _state.Enter(open.Generation);
         _waiting.Clear();
         _shards = [];
@@ -104,7 +107,7 @@ internal sealed class ParameterShardActor : ReceiveActor, IWithTimers
             if (_state.HasWeights)
                 TellOpened();
             else
-                _coordinator.Tell(new Replies.OpenFailed(open.Shard, open.Generation, -1, "the shard has no weights to go on with"));
+                Answer(new Replies.OpenFailed(open.Shard, open.Generation, -1, "the shard has no weights to go on with"));
             return;
         }
         _unreported.Clear();
@@ -160,14 +163,20 @@ internal sealed class ParameterShardActor : ReceiveActor, IWithTimers
         _log.Error("Shard {Shard}: checkpoint of step {Step} can't be read: {Reason}", opening.Shard, opening.RestoreStep, reason);
         Timers.Cancel(Tick.RepeatOpening);
         _opening = null;
-        _coordinator.Tell(new Replies.OpenFailed(opening.Shard, opening.Generation, opening.RestoreStep!.Value, reason));
+        Answer(new Replies.OpenFailed(opening.Shard, opening.Generation, opening.RestoreStep!.Value, reason));
     }
 
     private void TellOpened()
     {
         Timers.Cancel(Tick.RepeatOpening);
         _opening = null;
-        _coordinator.Tell(new Replies.Opened(_state!.Shard, _state.Generation, _state.Version));
+        Answer(new Replies.Opened(_state!.Shard, _state.Generation, _state.Version));
+    }
+
+    private void Answer(IShardMessage answer)
+    {
+        _answer = answer;
+        _coordinator.Tell(answer);
     }
 
     private void Meet(Commands.Meet meet)

@@ -56,7 +56,8 @@ public static class ParameterProtocol
         /// <param name="Step">the step</param>
         /// <param name="Round">0 and up within the step</param>
         /// <param name="Partials">see <c>ShardUpdater.Partials</c></param>
-        public sealed record ShareNorms(ShardId Shard, int From, long Step, int Round, double[] Partials) : IShardMessage;
+        /// <param name="IsAnswer">whether it was sent to a shard that lags, because that one asked; an answer is not answered</param>
+        public sealed record ShareNorms(ShardId Shard, int From, long Step, int Round, double[] Partials, bool IsAnswer) : IShardMessage;
 
         /// <summary>From the coordinator, once all shards have opened: where the others are, for norms.</summary>
         public sealed record Meet(ShardId Shard, Generation Generation, IReadOnlyList<IActorRef> Shards) : IShardMessage;

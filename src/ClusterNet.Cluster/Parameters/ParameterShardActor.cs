@@ -213,11 +213,11 @@ internal sealed class ParameterShardActor : ReceiveActor, IWithTimers
     {
         if (_state is null || _opening is not null)
             return;
-        var outcome = _state.Offer(norms);
-        if (outcome == PushOutcome.AlreadyDone && _state.OwnNorms(norms.Step, norms.Round) is { } own)
-            Sender.Tell(new Commands.ShareNorms(norms.Shard with { Index = norms.From }, _state.Shard.Index, norms.Step, norms.Round, own));
-        else
-            Act(outcome);
+        // who is in a round that is over here may have missed it
+        var isOver = norms.Step < _state.Version || (norms.Step == _state.Version && norms.Round < _state.OpenRound?.Round);
+        Act(_state.Offer(norms));
+        if (isOver && !norms.IsAnswer && _state.OwnNorms(norms.Step, norms.Round) is { } own)
+            Sender.Tell(new Commands.ShareNorms(norms.Shard with { Index = norms.From }, _state.Shard.Index, norms.Step, norms.Round, own, IsAnswer: true));
     }
 
     private void Act(PushOutcome outcome)
@@ -237,7 +237,7 @@ internal sealed class ParameterShardActor : ReceiveActor, IWithTimers
         for (var i = 0; i < _shards.Count; i++)
         {
             if (i != _state.Shard.Index)
-                _shards[i].Tell(new Commands.ShareNorms(_state.Shard with { Index = i }, _state.Shard.Index, _state.Version, round.Round, own));
+                _shards[i].Tell(new Commands.ShareNorms(_state.Shard with { Index = i }, _state.Shard.Index, _state.Version, round.Round, own, IsAnswer: false));
         }
         Timers.StartSingleTimer(Tick.RepeatNorms, Tick.RepeatNorms, RepeatInterval);
     }

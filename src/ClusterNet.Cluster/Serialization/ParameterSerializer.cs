@@ -35,8 +35,8 @@ internal sealed class ParameterSerializer(ExtendedActorSystem system) : Protocol
         .Add<ShardSetup, Wire.ShardOpen.Types.Setup>("P:setup", ToWire, FromWire)
         .Add<Commands.ShareNorms, Wire.ShardShareNorms>(
             "P:norms",
-            m => new Wire.ShardShareNorms { Shard = m.Shard.ToWire(), From = m.From, Step = m.Step, Round = m.Round, Partials = { m.Partials } },
-            w => new Commands.ShareNorms(w.Shard.FromWire(), w.From, w.Step, w.Round, [.. w.Partials]))
+            m => new Wire.ShardShareNorms { Shard = m.Shard.ToWire(), From = m.From, Step = m.Step, Round = m.Round, Partials = { m.Partials }, IsAnswer = m.IsAnswer },
+            w => new Commands.ShareNorms(w.Shard.FromWire(), w.From, w.Step, w.Round, [.. w.Partials], w.IsAnswer))
         .Add<Commands.Meet, Wire.ShardMeet>(
             "P:meet",
             m => new Wire.ShardMeet { Shard = m.Shard.ToWire(), Generation = m.Generation.Number, Shards = { m.Shards.Select(WireParts.ToWire) } },

@@ -159,6 +159,34 @@ public class ParameterShardActorTests : TestKit
             new(new ShardId(TestJobs.Id, shard), new Generation(1), 0, new TreeNode(0, 0), TestJobs.Payload(values), new StepStatistics(1, 1));
     }
 
+    [Fact]
+    public async Task A_shard_that_missed_a_round_of_norms_is_told_again_and_an_answer_is_not_answered()
+    {
+        var layout = TestJobs.Layout(1025);
+        var training = new TrainingSpec { Slices = 1, Clip = new ClipSpec(null, 1), Optimizer = new OptimizerSpec { Kind = OptimizerKind.Lamb, LearningRate = 1 } };
+        var setup = TestJobs.Setup(layout, training, 2);
+        var shard = Sys.ActorOf(ParameterShardActor.PropsFor(Sys));
+        var (worker, other) = (CreateTestProbe(), CreateTestProbe());
+        shard.Tell(new Commands.Open(Shard, new Generation(1), setup, 0, worker.Ref));
+        await worker.ExpectMsgAsync<Queries.PullInitial>();
+        worker.Reply(new Replies.Pulled(Shard, new Generation(1), 0, TestJobs.Payload(TestJobs.Values(1024, 1))));
+        await ExpectMsgAsync<Replies.Opened>();
+        shard.Tell(new Commands.Meet(Shard, new Generation(1), [shard, other.Ref]));
+        worker.Send(shard, new Commands.Push(Shard, new Generation(1), 0, new TreeNode(0, 0), TestJobs.Payload(TestJobs.Values(1024, 2)), new StepStatistics(1, 1)));
+        var first = await other.ExpectMsgAsync<Commands.ShareNorms>();
+        Assert.Equal((0, false), (first.Round, first.IsAnswer));
+        // the other shard's first round takes this one to its second; it has not seen the first of this one
+        var otherNorms = first with { Shard = Shard, From = 1, Partials = [4] };
+        other.Send(shard, otherNorms);
+        Assert.Equal(1, (await other.ExpectMsgAsync<Commands.ShareNorms>()).Round);
+        other.Send(shard, otherNorms);
+        var again = await other.ExpectMsgAsync<Commands.ShareNorms>();
+        Assert.Equal((0, true), (again.Round, again.IsAnswer));
+        Assert.Equal(first.Partials, again.Partials);
+        other.Send(shard, otherNorms with { IsAnswer = true });
+        await other.ExpectNoMsgAsync(TimeSpan.Zero);
+    }
+
     private static void AssertWeights(Replies.Pulled pulled, params float[] expected) => Assert.Equal(expected, pulled.Weights.Span.ToArray());
 
     private static Commands.Push Push(long step, TreeNode node, params float[] gradient) =>

@@ -213,7 +213,7 @@ public class ParameterShardStateTests
                 foreach (var from in open.Lacking)
                 {
                     if (shards[from].OwnNorms(shard.Version, open.Round) is { } norms)
-                        shard.Offer(new Commands.ShareNorms(shard.Shard, from, shard.Version, open.Round, norms));
+                        shard.Offer(new Commands.ShareNorms(shard.Shard, from, shard.Version, open.Round, norms, IsAnswer: false));
                 }
             }
         }

@@ -93,7 +93,7 @@ internal sealed class SampleMessages(IActorRef actor)
         yield return new ParameterProtocol.Commands.Open(Shard, Generation, setup, null, actor);
         yield return new ParameterProtocol.Commands.Push(Shard, Generation, 9, new TreeNode(2, 1), Tensor(1, -0f, float.NaN), new StepStatistics(32, 70.5));
         yield return new ParameterProtocol.Commands.Push(Shard, Generation.None, 0, default, Tensor(), default);
-        yield return new ParameterProtocol.Commands.ShareNorms(Shard, 2, 9, 1, [0.1, double.NegativeInfinity, -0.0]);
+        yield return new ParameterProtocol.Commands.ShareNorms(Shard, 2, 9, 1, [0.1, double.NegativeInfinity, -0.0], true);
         yield return new ParameterProtocol.Commands.Meet(Shard, Generation, [actor, actor]);
         yield return new ParameterProtocol.Commands.MarkBest(Shard, Generation, 9);
         yield return new ParameterProtocol.Commands.TakeCheckpoint(Shard, Generation, 9);

@@ -1,6 +1,7 @@
 using Akka.Actor;
 using Akka.Event;
 using Akka.Persistence;
+using ClusterNet.Cluster.Lanes;
 using ClusterNet.Cluster.Models;
 using ClusterNet.Core.Jobs;
 using ClusterNet.Core.Parameters;
@@ -18,6 +19,7 @@ internal sealed class ParameterShardActor : ReceiveActor, IWithTimers
     private static readonly TimeSpan RepeatInterval = TimeSpan.FromSeconds(2);
 
     private readonly IActorRef _store;
+    private readonly Lane _lane = Lane.Get(Context.System);
     private readonly ILoggingAdapter _log = Context.GetLogger();
     private readonly HashSet<IActorRef> _waiting = [];
     private readonly List<StepStatistics> _unreported = [];
@@ -295,7 +297,7 @@ internal sealed class ParameterShardActor : ReceiveActor, IWithTimers
     {
         var state = _state!;
         if (state.Weights(version) is { } weights)
-            worker.Tell(new Replies.Pulled(state.Shard, state.Generation, version, weights));
+            _lane.Tell(worker, new Replies.Pulled(state.Shard, state.Generation, version, weights), Self);
         else
             worker.Tell(new Replies.Refused(state.Shard, state.Generation, version, version > state.Version ? RefusalReason.NotYet : RefusalReason.StaleStep));
     }
@@ -308,7 +310,7 @@ internal sealed class ParameterShardActor : ReceiveActor, IWithTimers
             return;
         }
         var (weights, version) = _state!.Selected(pull.Selection);
-        Sender.Tell(new Replies.Pulled(pull.Shard, pull.Generation, version, weights));
+        _lane.Tell(Sender, new Replies.Pulled(pull.Shard, pull.Generation, version, weights), Self);
     }
 
     private void MarkBest(Commands.MarkBest mark)

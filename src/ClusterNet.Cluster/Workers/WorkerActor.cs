@@ -1,5 +1,6 @@
 using Akka.Actor;
 using Akka.Event;
+using ClusterNet.Cluster.Lanes;
 using ClusterNet.Cluster.Parameters;
 using ClusterNet.Core.Data;
 using ClusterNet.Core.Faults;
@@ -28,6 +29,7 @@ internal sealed class WorkerActor : ReceiveActor, IWithTimers
     private readonly ModelCatalog _catalog;
     private readonly JobData _data;
     private readonly ILoggingAdapter _log = Context.GetLogger();
+    private readonly Lane _lane = Lane.Get(Context.System);
     private readonly WorkerState _state = new();
     private readonly List<(TreeNode Node, ReductionTree.Part Part)> _pushed = [];
     private readonly TensorBufferPool _gradients;
@@ -149,7 +151,7 @@ internal sealed class WorkerActor : ReceiveActor, IWithTimers
         using var fresh = _catalog.Build(_job.Spec.Model, _job.Spec.Training.Loss, _parts!.Preparation.Signature, _job.Spec.Training.Seed, _job.Spec.Training.ThreadsPerWorker);
         var buffer = new TensorBufferPool(pull.Range.Length).Rent();
         fresh.Weights.Slice(pull.Range.Offset, pull.Range.Length).CopyTo(buffer.Array);
-        Sender.Tell(new ParameterProtocol.Replies.Pulled(pull.Shard, pull.Generation, 0, new TensorPayload(buffer, 0, pull.Range.Length)));
+        _lane.Tell(Sender, new ParameterProtocol.Replies.Pulled(pull.Shard, pull.Generation, 0, new TensorPayload(buffer, 0, pull.Range.Length)), Self);
     }
 
     private void Assign(Commands.Assign assign)
@@ -204,8 +206,10 @@ internal sealed class WorkerActor : ReceiveActor, IWithTimers
         Timers.StartSingleTimer(Tick.Repeat, Tick.Repeat, RepeatInterval);
     }
 
-    private void Push(int shard, long step, TreeNode node, ReductionTree.Part part) => _shards[shard].Tell(
-        new ParameterProtocol.Commands.Push(new ShardId(_job.Job, shard), _state.Generation, step, node, TensorPayload.Of(part.Buffer, _plan.Ranges[shard]), part.Statistics));
+    private void Push(int shard, long step, TreeNode node, ReductionTree.Part part) => _lane.Tell(
+        _shards[shard],
+        new ParameterProtocol.Commands.Push(new ShardId(_job.Job, shard), _state.Generation, step, node, TensorPayload.Of(part.Buffer, _plan.Ranges[shard]), part.Statistics),
+        Self);
 
     /// <summary>Asks the shards whose weights are lacking, by pushing again where a step was computed, by pulling where not.</summary>
     private void Ask()

@@ -27,10 +27,10 @@ public sealed class TestStore : IExtension
           class = "{{typeof(FaultySnapshotStore).AssemblyQualifiedName}}"
           plugin-dispatcher = "akka.actor.default-dispatcher"
         }
-        {{Hosting.Dispatchers.Parameters}} {
+        {{Cluster.Hosting.Dispatchers.Parameters}} {
           type = Dispatcher
         }
-        {{Hosting.Dispatchers.Compute}} {
+        {{Cluster.Hosting.Dispatchers.Compute}} {
           type = PinnedDispatcher
         }
         akka.actor.ask-timeout = 20s

@@ -43,6 +43,8 @@ internal sealed class TrainingSerializer(ExtendedActorSystem system) : ProtocolS
             w => new Replies.Jobs([.. w.Jobs.Select(id => new JobId(id))]))
         .Add<JobProgress, Wire.JobProgress>("T:progress", ToWire, FromWire)
         .Add<EpochRecord, Wire.Epoch>("T:epoch", ToWire, FromWire)
+        .Add<EpochVisits, Wire.Visits>("T:visits", ToWire, FromWire)
+        .Add<GenerationRecord, Wire.JobGenerationOpened>("T:generation-record", ToWire, FromWire)
         .Add<LossPoint, Wire.Loss>("T:loss", ToWire, FromWire)
         .Add<JobSummary, Wire.JobSummary>("T:summary", ToWire, FromWire)
         .Add<JobResult, Wire.JobResult>("T:result", ToWire, FromWire)
@@ -57,6 +59,8 @@ internal sealed class TrainingSerializer(ExtendedActorSystem system) : ProtocolS
                 Losses = { m.Losses.Select(ToWire) },
                 CommittedCheckpoints = { m.CommittedCheckpoints },
                 Result = m.Result is { } result ? ToWire(result) : null,
+                Ledger = { m.Ledger.Select(ToWire) },
+                Generations = { m.Generations.Select(ToWire) },
             },
             w => new JobDetails(
                 FromWire(w.Summary),
@@ -65,7 +69,11 @@ internal sealed class TrainingSerializer(ExtendedActorSystem system) : ProtocolS
                 [.. w.Epochs.Select(FromWire)],
                 [.. w.Losses.Select(FromWire)],
                 [.. w.CommittedCheckpoints],
-                w.Result is { } result ? FromWire(result) : null));
+                w.Result is { } result ? FromWire(result) : null)
+            {
+                Ledger = [.. w.Ledger.Select(FromWire)],
+                Generations = [.. w.Generations.Select(FromWire)],
+            });
 
     private static CodecTable Journalled(CodecTable table) => table
         .Add<Events.JobSubmitted, Wire.JobSubmitted>(
@@ -74,13 +82,7 @@ internal sealed class TrainingSerializer(ExtendedActorSystem system) : ProtocolS
             w => new Events.JobSubmitted(new JobId(w.Job), JobSpecJson.Deserialize(w.Spec), w.Plan.FromWire(), w.At.FromWire()))
         .Add<Events.GenerationOpened, Wire.JobGenerationOpened>(
             "T:generation",
-            m =>
-            {
-                var wire = new Wire.JobGenerationOpened { Generation = m.Generation.Number, Reason = m.Reason, At = m.At.ToWire() };
-                if (m.RestoreStep is { } step)
-                    wire.RestoreStep = step;
-                return wire;
-            },
+            m => ToWire(new GenerationRecord(m.Generation, m.RestoreStep, m.Reason, m.At)),
             w => new Events.GenerationOpened(new Generation(w.Generation), w.HasRestoreStep ? w.RestoreStep : null, w.Reason, w.At.FromWire()))
         .Add<Events.CheckpointCommitted, Wire.JobCheckpointCommitted>(
             "T:committed",
@@ -92,17 +94,24 @@ internal sealed class TrainingSerializer(ExtendedActorSystem system) : ProtocolS
                 EpochSoFar = m.EpochSoFar.ToWire(),
                 TrainingTicks = m.Training.Ticks,
                 Kept = { m.Kept },
+                Ledger = { m.Ledger.Select(ToWire) },
             },
             w => new Events.CheckpointCommitted(
-                w.Step, [.. w.Epochs.Select(FromWire)], [.. w.Losses.Select(FromWire)], w.EpochSoFar.FromWire(), new TimeSpan(w.TrainingTicks), [.. w.Kept]))
+                w.Step, [.. w.Epochs.Select(FromWire)], [.. w.Losses.Select(FromWire)], w.EpochSoFar.FromWire(), new TimeSpan(w.TrainingTicks), [.. w.Kept])
+            {
+                Ledger = [.. w.Ledger.Select(FromWire)],
+            })
         .Add<Events.VersionReserved, Wire.JobVersionReserved>(
             "T:reserved", m => new Wire.JobVersionReserved { Version = m.Version.ToWire() }, w => new Events.VersionReserved(w.Version.FromWire()))
         .Add<Events.JobInterrupted, Wire.JobInterrupted>(
             "T:interrupted", m => new Wire.JobInterrupted { At = m.At.ToWire() }, w => new Events.JobInterrupted(w.At.FromWire()))
         .Add<Events.JobCompleted, Wire.JobCompleted>(
             "T:completed",
-            m => new Wire.JobCompleted { Result = ToWire(m.Result), Epochs = { m.Epochs.Select(ToWire) }, Losses = { m.Losses.Select(ToWire) }, At = m.At.ToWire() },
-            w => new Events.JobCompleted(FromWire(w.Result), [.. w.Epochs.Select(FromWire)], [.. w.Losses.Select(FromWire)], w.At.FromWire()))
+            m => new Wire.JobCompleted { Result = ToWire(m.Result), Epochs = { m.Epochs.Select(ToWire) }, Losses = { m.Losses.Select(ToWire) }, At = m.At.ToWire(), Ledger = { m.Ledger.Select(ToWire) } },
+            w => new Events.JobCompleted(FromWire(w.Result), [.. w.Epochs.Select(FromWire)], [.. w.Losses.Select(FromWire)], w.At.FromWire())
+            {
+                Ledger = [.. w.Ledger.Select(FromWire)],
+            })
         .Add<Events.JobEnded, Wire.JobEnded>(
             "T:ended",
             m =>
@@ -126,6 +135,28 @@ internal sealed class TrainingSerializer(ExtendedActorSystem system) : ProtocolS
     }
 
     private static EpochRecord FromWire(Wire.Epoch epoch) => new(epoch.Epoch_, epoch.Step, epoch.TrainingLoss, epoch.Validation.FromWire(), epoch.IsBest);
+
+    private static Wire.Visits ToWire(EpochVisits visits) => new()
+    {
+        Epoch = visits.Epoch,
+        Step = visits.Step,
+        Samples = visits.Samples,
+        Expected = visits.Expected,
+        IsEqual = visits.IsEqual,
+    };
+
+    private static EpochVisits FromWire(Wire.Visits visits) => new(visits.Epoch, visits.Step, visits.Samples, visits.Expected, visits.IsEqual);
+
+    private static Wire.JobGenerationOpened ToWire(GenerationRecord generation)
+    {
+        var wire = new Wire.JobGenerationOpened { Generation = generation.Generation.Number, Reason = generation.Reason, At = generation.At.ToWire() };
+        if (generation.RestoreStep is { } step)
+            wire.RestoreStep = step;
+        return wire;
+    }
+
+    private static GenerationRecord FromWire(Wire.JobGenerationOpened wire) =>
+        new(new Generation(wire.Generation), wire.HasRestoreStep ? wire.RestoreStep : null, wire.Reason, wire.At.FromWire());
 
     private static Wire.Loss ToWire(LossPoint point) => new() { Step = point.Step, Loss_ = point.Loss };
 

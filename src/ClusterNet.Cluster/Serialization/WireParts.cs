@@ -30,9 +30,16 @@ internal static class WireParts
 
     public static TreeNode FromWire(this Wire.Node node) => new(node.Level, node.Index);
 
-    public static Wire.Statistics ToWire(this StepStatistics statistics) => new() { Weight = statistics.Weight, Loss = statistics.Loss };
+    public static Wire.Statistics ToWire(this StepStatistics statistics) => new()
+    {
+        Weight = statistics.Weight,
+        Loss = statistics.Loss,
+        Samples = statistics.Visits.Count,
+        Fingerprint = statistics.Visits.Fingerprint,
+    };
 
-    public static StepStatistics FromWire(this Wire.Statistics statistics) => new(statistics.Weight, statistics.Loss);
+    public static StepStatistics FromWire(this Wire.Statistics statistics) =>
+        new(statistics.Weight, statistics.Loss, new SampleVisits(statistics.Samples, statistics.Fingerprint));
 
     public static Wire.Selection ToWire(this ParameterProtocol.WeightsSelection selection) => Selections.ToWire(selection);
 

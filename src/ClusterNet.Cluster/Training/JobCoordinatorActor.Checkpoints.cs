@@ -38,9 +38,9 @@ internal sealed partial class JobCoordinatorActor
         if (step <= _state.RestoreStep)
             return;
         Run.Saving.Remove(step);
-        var (epochs, losses) = Run.HistoryUpTo(step, includeEpochAtStep: false);
+        var (epochs, losses, ledger) = Run.HistoryUpTo(step, includeEpochAtStep: false);
         long[] kept = [.. _state.Committed.Append(step).TakeLast(Spec.Training.Checkpoint.Keep)];
-        Persist(new Events.CheckpointCommitted(step, epochs, losses, Run.EpochSums(step), TrainingTime, kept), committed =>
+        Persist(new Events.CheckpointCommitted(step, epochs, losses, Run.EpochSums(step), TrainingTime, kept) { Ledger = ledger }, committed =>
         {
             _state.Apply(committed);
             Run.Commit(step);

@@ -216,8 +216,8 @@ internal sealed partial class JobCoordinatorActor
             version.WeightsSha256,
             version.Step,
             version.Metrics);
-        var (epochs, losses) = Run.HistoryUpTo(step, includeEpochAtStep: true);
-        Persist(new Events.JobCompleted(result, epochs, losses, Now), completed =>
+        var (epochs, losses, ledger) = Run.HistoryUpTo(step, includeEpochAtStep: true);
+        Persist(new Events.JobCompleted(result, epochs, losses, Now) { Ledger = ledger }, completed =>
         {
             _state.Apply(completed);
             LeaveRun(deleteCheckpoints: false);

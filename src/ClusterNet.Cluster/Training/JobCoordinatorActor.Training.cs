@@ -164,9 +164,9 @@ internal sealed partial class JobCoordinatorActor
     private void StepsDone(ParameterProtocol.Replies.StepsDone done)
     {
         var before = Run.Known;
-        if (Run.Learn(done.FirstStep, done.Statistics) is { } diverged)
+        if (Run.Learn(done.FirstStep, done.Statistics) is { } failure)
         {
-            End(JobStatus.Failed, $"training diverged: the loss of step {diverged} is not a finite number; lower training.optimizer.learning-rate or bound the gradient (training.clip)", false);
+            End(JobStatus.Failed, failure, false);
             return;
         }
         _rate.Add(Run.SamplesIn(Run.Known) - Run.SamplesIn(before), _environment.Time);

@@ -210,7 +210,11 @@ internal sealed partial class JobCoordinatorActor : ReceivePersistentActor, IWit
             Epochs,
             [.. losses],
             _state.Committed,
-            _state.Result);
+            _state.Result)
+        {
+            Ledger = [.. _state.Ledger, .. _run?.Ledger ?? []],
+            Generations = [.. _state.Generations],
+        };
     }
 
     /// <summary>What surrounds a coordinator.</summary>

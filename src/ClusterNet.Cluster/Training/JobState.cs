@@ -9,7 +9,11 @@ namespace ClusterNet.Cluster.Training;
 /// <summary>What a job's journal says: the job as it was at its last committed checkpoint. No actor, no clock.</summary>
 internal sealed class JobState
 {
+    public const int KeptGenerations = 200;
+
     private readonly List<EpochRecord> _epochs = [];
+    private readonly List<EpochVisits> _ledger = [];
+    private readonly List<GenerationRecord> _generations = [];
     private readonly LossHistory _losses = new();
     private readonly List<Events.CheckpointCommitted> _checkpoints = [];
 
@@ -42,6 +46,12 @@ internal sealed class JobState
 
     public LossHistory Losses => _losses;
 
+    /// <summary>Which samples the epochs visited, up to <see cref="RestoreStep"/>.</summary>
+    public IReadOnlyList<EpochVisits> Ledger => _ledger;
+
+    /// <summary>The latest generations, at most <see cref="KeptGenerations"/>, the oldest first.</summary>
+    public IReadOnlyList<GenerationRecord> Generations => _generations;
+
     public bool Exists => Spec is not null;
 
     /// <summary>The step to go on from: the last committed one, or 0.</summary>
@@ -60,16 +70,21 @@ internal sealed class JobState
         Generation = opened.Generation;
         Status = JobStatus.Training;
         Failure = null;
+        _generations.Add(new GenerationRecord(opened.Generation, opened.RestoreStep, opened.Reason, opened.At));
+        if (_generations.Count > KeptGenerations)
+            _generations.RemoveAt(0);
         if (opened.RestoreStep is not { } step)
             return;
         _checkpoints.RemoveAll(checkpoint => checkpoint.Step > step);
         _epochs.RemoveAll(epoch => epoch.Step >= step);
+        _ledger.RemoveAll(visits => visits.Step > step);
         _losses.ForgetAfter(step);
     }
 
     public void Apply(Events.CheckpointCommitted committed)
     {
         _epochs.AddRange(committed.Epochs);
+        _ledger.AddRange(committed.Ledger);
         foreach (var point in committed.Losses)
             _losses.Add(point);
         _checkpoints.Add(committed);
@@ -85,6 +100,7 @@ internal sealed class JobState
         Status = JobStatus.Completed;
         Result = completed.Result;
         _epochs.AddRange(completed.Epochs);
+        _ledger.AddRange(completed.Ledger);
         foreach (var point in completed.Losses)
             _losses.Add(point);
     }

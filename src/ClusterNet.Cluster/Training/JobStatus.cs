@@ -55,6 +55,21 @@ public sealed record JobProgress(
 /// <param name="IsBest">whether it was the best so far by the job's metric</param>
 public sealed record EpochRecord(long Epoch, long Step, double TrainingLoss, IReadOnlyDictionary<string, double> Validation, bool IsBest);
 
+/// <summary>Which training samples an epoch visited: the ledger of exactly-once. Epochs are compared when their last step is done; one that does not agree fails the job.</summary>
+/// <param name="Epoch">from 1</param>
+/// <param name="Step">steps done at its end, or at the end of the job</param>
+/// <param name="Samples">visits, counted where gradients were computed</param>
+/// <param name="Expected">samples it has up to <paramref name="Step"/></param>
+/// <param name="IsEqual">whether the visits were one to each of these samples, by number and fingerprint</param>
+public sealed record EpochVisits(long Epoch, long Step, long Samples, long Expected, bool IsEqual);
+
+/// <summary>A generation of a job: a plan of who computes what, which the loss or the arrival of someone ended.</summary>
+/// <param name="Generation">its number</param>
+/// <param name="RestoreStep">the checkpoint that all went back to; null where nothing was lost</param>
+/// <param name="Reason">why it was opened, for people</param>
+/// <param name="At">when</param>
+public sealed record GenerationRecord(Generation Generation, long? RestoreStep, string Reason, DateTimeOffset At);
+
 /// <summary>A job in a list.</summary>
 /// <param name="Job">the job</param>
 /// <param name="Status">where it stands</param>
@@ -79,7 +94,14 @@ public sealed record JobDetails(
     IReadOnlyList<EpochRecord> Epochs,
     IReadOnlyList<LossPoint> Losses,
     IReadOnlyList<long> CommittedCheckpoints,
-    JobResult? Result);
+    JobResult? Result)
+{
+    /// <summary>Which training samples each epoch visited, the first first.</summary>
+    public IReadOnlyList<EpochVisits> Ledger { get; init; } = [];
+
+    /// <summary>The latest generations, the oldest first.</summary>
+    public IReadOnlyList<GenerationRecord> Generations { get; init; } = [];
+}
 
 /// <summary>The mean training loss of one step.</summary>
 /// <param name="Step">from 1</param>

@@ -84,7 +84,11 @@ public static class TrainingProtocol
         /// <param name="Training">time spent computing steps so far</param>
         /// <param name="Kept">the checkpoints that are kept, this one last</param>
         public sealed record CheckpointCommitted(
-            long Step, IReadOnlyList<EpochRecord> Epochs, IReadOnlyList<LossPoint> Losses, StepStatistics EpochSoFar, TimeSpan Training, IReadOnlyList<long> Kept);
+            long Step, IReadOnlyList<EpochRecord> Epochs, IReadOnlyList<LossPoint> Losses, StepStatistics EpochSoFar, TimeSpan Training, IReadOnlyList<long> Kept)
+        {
+            /// <summary>Visits of the epochs that ended since the last commit.</summary>
+            public IReadOnlyList<EpochVisits> Ledger { get; init; } = [];
+        }
 
         /// <summary>The number that the job's model version will have.</summary>
         public sealed record VersionReserved(ModelVersionId Version);
@@ -93,7 +97,11 @@ public static class TrainingProtocol
         public sealed record JobInterrupted(DateTimeOffset At);
 
         /// <summary>Over: the version is registered. Carries the history since the last commit.</summary>
-        public sealed record JobCompleted(JobResult Result, IReadOnlyList<EpochRecord> Epochs, IReadOnlyList<LossPoint> Losses, DateTimeOffset At);
+        public sealed record JobCompleted(JobResult Result, IReadOnlyList<EpochRecord> Epochs, IReadOnlyList<LossPoint> Losses, DateTimeOffset At)
+        {
+            /// <summary>Visits of the epochs that ended since the last commit.</summary>
+            public IReadOnlyList<EpochVisits> Ledger { get; init; } = [];
+        }
 
         /// <summary>Over without a model.</summary>
         public sealed record JobEnded(JobStatus Status, string? Failure, DateTimeOffset At);

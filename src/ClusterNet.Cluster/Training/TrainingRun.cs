@@ -10,6 +10,7 @@ internal sealed class TrainingRun
 {
     private readonly List<StepStatistics> _steps = [];
     private readonly List<EpochRecord> _epochs = [];
+    private readonly List<EpochVisits> _ledger = [];
     private long _from;
     private StepStatistics _epochSoFar;
 
@@ -60,6 +61,9 @@ internal sealed class TrainingRun
     /// <summary>Epochs judged since the last commit.</summary>
     public IReadOnlyList<EpochRecord> Epochs => _epochs;
 
+    /// <summary>The visits of the epochs that ended since the last commit.</summary>
+    public IReadOnlyList<EpochVisits> Ledger => _ledger;
+
     public double? LatestLoss { get; private set; }
 
     /// <summary>Samples visited by the first <paramref name="steps"/> steps.</summary>
@@ -71,6 +75,7 @@ internal sealed class TrainingRun
     {
         _steps.Clear();
         _epochs.Clear();
+        _ledger.Clear();
         _from = state.RestoreStep;
         _epochSoFar = state.EpochSoFar;
         Saving.Clear();
@@ -78,8 +83,8 @@ internal sealed class TrainingRun
     }
 
     /// <summary>Takes a report of shard 0; what is known already is passed over.</summary>
-    /// <returns>the first step, from 1, whose loss is not finite; null for none</returns>
-    public long? Learn(long firstStep, IReadOnlyList<StepStatistics> statistics)
+    /// <returns>why the job can't go on; null where it can</returns>
+    public string? Learn(long firstStep, IReadOnlyList<StepStatistics> statistics)
     {
         if (firstStep > Known)
             return null;
@@ -88,9 +93,27 @@ internal sealed class TrainingRun
             _steps.Add(step);
             LatestLoss = step.MeanLoss;
             if (!double.IsFinite(step.Loss))
-                return Known;
+                return $"training diverged: the loss of step {Known} is not a finite number; lower training.optimizer.learning-rate or bound the gradient (training.clip)";
+            if ((Known % Batches.StepsPerEpoch == 0 || Known == TotalSteps) && !Balances(Known))
+            {
+                var found = _ledger[^1];
+                return $"the samples of epoch {found.Epoch} are not those it has: {found.Samples} visits, {found.Expected} expected"
+                    + (found.Samples == found.Expected ? ", other samples than they should be" : string.Empty) + "; this is a fault of ClusterNet, not of the job: please report it";
+            }
         }
         return null;
+    }
+
+    /// <summary>Compares the samples visited in the epoch that ends at <paramref name="step"/> with those it has.</summary>
+    private bool Balances(long step)
+    {
+        var start = (step - 1) / Batches.StepsPerEpoch * Batches.StepsPerEpoch;
+        // what an older version of the program journalled has no count
+        if (start < _from && _epochSoFar is { Weight: > 0, Visits.Count: 0 })
+            return true;
+        var (found, expected) = (EpochSums(step).Visits, Batches.VisitsUpTo(step));
+        _ledger.Add(new EpochVisits((step - 1) / Batches.StepsPerEpoch + 1, step, found.Count, expected.Count, found == expected));
+        return found == expected;
     }
 
     public void Add(EpochRecord epoch) => _epochs.Add(epoch);
@@ -105,13 +128,13 @@ internal sealed class TrainingRun
         return sums;
     }
 
-    /// <summary>Epochs before, and losses up to, <paramref name="step"/> that are not committed; the losses thinned to a few thousand.</summary>
-    public (IReadOnlyList<EpochRecord> Epochs, IReadOnlyList<LossPoint> Losses) HistoryUpTo(long step, bool includeEpochAtStep)
+    /// <summary>Epochs before, losses and visits up to, <paramref name="step"/> that are not committed; the losses thinned to a few thousand.</summary>
+    public (IReadOnlyList<EpochRecord> Epochs, IReadOnlyList<LossPoint> Losses, IReadOnlyList<EpochVisits> Ledger) HistoryUpTo(long step, bool includeEpochAtStep)
     {
         var history = new LossHistory();
         for (var i = _from; i < Math.Min(step, Known); i++)
             history.Add(new LossPoint(i + 1, _steps[(int)(i - _from)].MeanLoss));
-        return ([.. _epochs.Where(epoch => epoch.Step < step || (includeEpochAtStep && epoch.Step == step))], history.Points);
+        return ([.. _epochs.Where(epoch => epoch.Step < step || (includeEpochAtStep && epoch.Step == step))], history.Points, [.. _ledger.Where(visits => visits.Step <= step)]);
     }
 
     /// <summary>After a commit of <paramref name="step"/>: what is journalled need not be kept here.</summary>
@@ -121,6 +144,7 @@ internal sealed class TrainingRun
         _steps.RemoveRange(0, (int)(step - _from));
         _from = step;
         _epochs.RemoveAll(epoch => epoch.Step < step);
+        _ledger.RemoveAll(visits => visits.Step <= step);
         foreach (var older in Saving.Keys.Where(saving => saving <= step).ToArray())
             Saving.Remove(older);
     }

@@ -1,4 +1,5 @@
 using ClusterNet.Core.Jobs;
+using ClusterNet.Core.Parameters;
 
 namespace ClusterNet.Core.Plans;
 
@@ -47,6 +48,21 @@ public sealed class BatchPlan
 
     /// <summary>The epoch of a step, both from 0.</summary>
     public long EpochOf(long step) => step / StepsPerEpoch;
+
+    /// <summary>What the steps of an epoch must have visited once <paramref name="step"/> steps are done: all samples at its end, else those of its steps so far.</summary>
+    /// <param name="step">at least 1</param>
+    public SampleVisits VisitsUpTo(long step)
+    {
+        if (step % StepsPerEpoch == 0)
+            return SampleVisits.OfAll(Samples);
+        var visits = default(SampleVisits);
+        for (var done = step - step % StepsPerEpoch; done < step; done++)
+        {
+            for (var slice = 0; slice < Slices; slice++)
+                visits += SampleVisits.Of(Slice(done, slice));
+        }
+        return visits;
+    }
 
     /// <summary>The positions in the training part that <paramref name="slice"/> of <paramref name="step"/> visits; may be empty in a small last batch. Not thread-safe.</summary>
     public ReadOnlySpan<int> Slice(long step, int slice)

@@ -23,7 +23,7 @@ public sealed class GradientComputer(TrainableModel model, LossFunction loss, Sa
     /// <param name="slice">as in the batch plan</param>
     /// <param name="positions">of the samples in the training part; none give zeros</param>
     /// <param name="gradient">receives the gradient, as long as the layout; what was in it is lost</param>
-    /// <returns>sums of the samples' weights and of their weighted losses; a loss that is not finite is returned as it is</returns>
+    /// <returns>sums of the samples' weights and of their weighted losses, and which samples they were; a loss that is not finite is returned as it is</returns>
     public StepStatistics Compute(long step, int slice, ReadOnlySpan<int> positions, float[] gradient)
     {
         ArgumentNullException.ThrowIfNull(gradient);
@@ -102,6 +102,6 @@ public sealed class GradientComputer(TrainableModel model, LossFunction loss, Sa
         using var outputs = model.Module.call(batch.Features);
         using var sum = loss.Of(outputs, batch, nn.Reduction.Sum);
         sum.backward();
-        return new StepStatistics(weight, sum.item<float>());
+        return new StepStatistics(weight, sum.item<float>(), SampleVisits.Of(positions));
     }
 }

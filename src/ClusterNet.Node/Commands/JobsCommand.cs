@@ -11,6 +11,7 @@ namespace ClusterNet.Node.Commands;
 internal static class JobsCommand
 {
     private const int EpochsShown = 15;
+    private const int GenerationsShown = 15;
 
     /// <summary>The command.</summary>
     public static Command Create(CommandLine line)
@@ -92,6 +93,8 @@ internal static class JobsCommand
             output.Write(Tables.Metrics(ended.Metrics));
         if (job.Epochs.Count > 0)
             output.Write(Epochs(job));
+        if (job.Generations.Count > 1)
+            output.Write(Generations(job));
         output.MarkupLine("[bold blue]Job[/]");
         run.Screen.Line(SettingsText.Yaml(job.Spec).TrimEnd());
         if (progress.Status == JobStatus.Interrupted)
@@ -130,6 +133,21 @@ internal static class JobsCommand
                 .. hasValidation
                     ? new[] { Figures.Metric(epoch.Validation.TryGetValue(metric, out var value) ? value : null), epoch == best ? "best" : "" }
                     : [],
+            ]);
+        }
+        return table;
+    }
+
+    private static Table Generations(JobDetails job)
+    {
+        var table = Tables.With(">generation", "opened", ">back to step", "why");
+        foreach (var generation in job.Generations.TakeLast(GenerationsShown))
+        {
+            table.Row([
+                Figures.Count(generation.Generation.Number),
+                Figures.Moment(generation.At),
+                generation.RestoreStep is { } step ? Figures.Count(step) : "-",
+                generation.Reason,
             ]);
         }
         return table;

@@ -81,6 +81,21 @@ internal static class JsonDocuments
             ["validation"] = Metrics(epoch.Validation),
             ["is_best"] = epoch.IsBest,
         })]);
+        document["ledger"] = new JsonArray([.. job.Ledger.Select(visits => (JsonNode)new JsonObject
+        {
+            ["epoch"] = visits.Epoch,
+            ["step"] = visits.Step,
+            ["samples"] = visits.Samples,
+            ["expected"] = visits.Expected,
+            ["fingerprint_equal"] = visits.IsEqual,
+        })]);
+        document["generations"] = new JsonArray([.. job.Generations.Select(generation => (JsonNode)new JsonObject
+        {
+            ["generation"] = generation.Generation.Number,
+            ["restore_step"] = generation.RestoreStep,
+            ["reason"] = generation.Reason,
+            ["at"] = generation.At.ToString("O"),
+        })]);
         document["spec"] = Settings(JobWriter.Write(job.Spec));
         return document;
     }

@@ -114,14 +114,25 @@ public sealed class ClusterFixture : IAsyncLifetime
         throw new InvalidOperationException("a watch without an item");
     }
 
+    private static void AssertEverySampleWasVisitedOnce(JobDetails details)
+    {
+        Assert.Equal(Enumerable.Range(1, (int)details.Result!.Epochs), details.Ledger.Select(visits => (int)visits.Epoch));
+        Assert.All(details.Ledger, visits => Assert.True(visits.IsEqual && visits.Samples == visits.Expected, visits.ToString()));
+        Assert.Equal(details.Result.Steps, details.Ledger[^1].Step);
+    }
+
     private async Task<JobResult> EndAsync(JobId job, CancellationToken cancel)
     {
         while (true)
         {
             await foreach (var progress in _cluster.WatchAsync(job, cancel))
                 Assert.True(progress.Status is not JobStatus.Failed, progress.Failure);
-            if ((await _cluster.JobAsync(job, cancel)).Result is { } result)
+            var details = await _cluster.JobAsync(job, cancel);
+            if (details.Result is { } result)
+            {
+                AssertEverySampleWasVisitedOnce(details);
                 return result;
+            }
             await _cluster.ResumeAsync(job, cancel);
         }
     }

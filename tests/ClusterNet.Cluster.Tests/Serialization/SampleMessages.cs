@@ -32,6 +32,8 @@ internal sealed class SampleMessages(IActorRef actor)
         new(2, 200, 0.1, new Dictionary<string, double>(), true),
     ];
 
+    private static readonly EpochVisits[] Ledger = [new(1, 100, 1000, 1000, true), new(2, 200, 999, 1000, false)];
+    private static readonly GenerationRecord[] Generations = [new(new(1), 0, "start", Time), new(Generation, null, "a worker left", Time)];
     private static readonly LossPoint[] Losses = [new(1, 2.3), new(long.MaxValue, double.Epsilon)];
 
     private static readonly Dictionary<string, IReadOnlyDictionary<string, double>> Metrics = new()
@@ -64,7 +66,7 @@ internal sealed class SampleMessages(IActorRef actor)
         .. typeof(ICluster).Assembly.GetTypes().Where(type => IsGroup(type) && type.Name.EndsWith("Protocol", StringComparison.Ordinal)).SelectMany(Nested)
             .Concat(typeof(ICluster).Assembly.GetTypes().Where(IsOfFamily))
             .Concat([
-                typeof(JobProgress), typeof(JobDetails), typeof(JobSummary), typeof(JobResult), typeof(EpochRecord), typeof(LossPoint),
+                typeof(JobProgress), typeof(JobDetails), typeof(JobSummary), typeof(JobResult), typeof(EpochRecord), typeof(LossPoint), typeof(EpochVisits), typeof(GenerationRecord),
                 typeof(ModelVersion), typeof(Prediction), typeof(ShardCheckpoint), typeof(WeightsPart),
             ])
             .Where(type => !type.IsAssignableTo(typeof(INoSerializationVerificationNeeded)))
@@ -91,7 +93,7 @@ internal sealed class SampleMessages(IActorRef actor)
         yield return new ParameterProtocol.ShardSetup(JobSpecs.Plain.Training, 1, Layout, 1, 1);
         yield return new ParameterProtocol.Commands.Open(Shard, Generation, setup, 0, actor);
         yield return new ParameterProtocol.Commands.Open(Shard, Generation, setup, null, actor);
-        yield return new ParameterProtocol.Commands.Push(Shard, Generation, 9, new TreeNode(2, 1), Tensor(1, -0f, float.NaN), new StepStatistics(32, 70.5));
+        yield return new ParameterProtocol.Commands.Push(Shard, Generation, 9, new TreeNode(2, 1), Tensor(1, -0f, float.NaN), new StepStatistics(32, 70.5, new SampleVisits(32, ulong.MaxValue)));
         yield return new ParameterProtocol.Commands.Push(Shard, Generation.None, 0, default, Tensor(), default);
         yield return new ParameterProtocol.Commands.ShareNorms(Shard, 2, 9, 1, [0.1, double.NegativeInfinity, -0.0], true);
         yield return new ParameterProtocol.Commands.Meet(Shard, Generation, [actor, actor]);
@@ -160,19 +162,22 @@ internal sealed class SampleMessages(IActorRef actor)
             yield return new JobProgress(Job, status, 0, 0, 0, 0, null, 0, null, null);
         yield return Epochs[0];
         yield return Losses[1];
+        yield return Ledger[1];
+        yield return Generations[0];
+        yield return Generations[1];
         yield return Summary;
         yield return Summary with { Version = null, Submitted = DateTimeOffset.MinValue };
         yield return Summary with { Submitted = DateTimeOffset.MaxValue };
         yield return Result;
-        yield return new JobDetails(Summary, JobSpecs.Full, Progress, Epochs, Losses, [200, 400], Result);
+        yield return new JobDetails(Summary, JobSpecs.Full, Progress, Epochs, Losses, [200, 400], Result) { Ledger = Ledger, Generations = Generations };
         yield return new JobDetails(Summary, JobSpecs.Plain, Progress, [], [], [], null);
         yield return new TrainingProtocol.Events.JobSubmitted(Job, JobSpecs.Full, Plan, Time);
         yield return new TrainingProtocol.Events.GenerationOpened(Generation, 200, "a worker left", Time);
         yield return new TrainingProtocol.Events.GenerationOpened(Generation, null, "", Time);
-        yield return new TrainingProtocol.Events.CheckpointCommitted(200, Epochs, Losses, new StepStatistics(32, 70.5), TimeSpan.FromTicks(123456789), [100, 200]);
+        yield return new TrainingProtocol.Events.CheckpointCommitted(200, Epochs, Losses, new StepStatistics(32, 70.5), TimeSpan.FromTicks(123456789), [100, 200]) { Ledger = Ledger };
         yield return new TrainingProtocol.Events.VersionReserved(Version);
         yield return new TrainingProtocol.Events.JobInterrupted(Time);
-        yield return new TrainingProtocol.Events.JobCompleted(Result, Epochs, Losses, Time);
+        yield return new TrainingProtocol.Events.JobCompleted(Result, Epochs, Losses, Time) { Ledger = Ledger };
         yield return new TrainingProtocol.Events.JobEnded(JobStatus.Failed, "no more memory", Time);
         yield return new TrainingProtocol.Events.JobEnded(JobStatus.Cancelled, null, Time);
         yield return new TrainingProtocol.Events.JobAllocated(Job, Time);

@@ -68,6 +68,8 @@ public class JobCoordinatorTests : TestKit
         Assert.Equal(JobStatus.Completed, details.Summary.Status);
         Assert.Equal(new ModelVersionId("test", 3), details.Result!.Version);
         Assert.Equal(10, details.Losses.Count);
+        Assert.Equal(Enumerable.Range(1, 10).Select(epoch => new EpochVisits(epoch, epoch, 4, 4, true)), details.Ledger);
+        Assert.Equal("start", Assert.Single(details.Generations).Reason);
         Assert.Equal(0.25, details.Result.Metrics["training"]["loss"]);
     }
 
@@ -167,11 +169,25 @@ public class JobCoordinatorTests : TestKit
     public async Task A_loss_that_is_no_number_fails_the_job_and_says_at_which_step()
     {
         var (coordinator, generation) = await StartAsync();
-        _shard.Send(coordinator, new ParameterProtocol.Replies.StepsDone(new ShardId(TestJobs.Id, 0), generation, 0, [new(4, 1), new(4, double.NaN)]));
+        _shard.Send(coordinator, new ParameterProtocol.Replies.StepsDone(new ShardId(TestJobs.Id, 0), generation, 0, [new(4, 1, SampleVisits.OfAll(4)), new(4, double.NaN)]));
         await FishAsync<WorkerProtocol.Commands.Dismiss>([_host]);
         var progress = await coordinator.Ask<JobProgress>(new Queries.GetProgress(TestJobs.Id));
         Assert.Equal(JobStatus.Failed, progress.Status);
         Assert.Contains("step 2", progress.Failure, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData(new[] { 0, 1, 2 }, "3 visits, 4 expected")]
+    [InlineData(new[] { 0, 1, 2, 2 }, "4 visits, 4 expected, other samples")]
+    public async Task An_epoch_that_lost_a_sample_or_saw_one_twice_fails_the_job(int[] visited, string expected)
+    {
+        var (coordinator, generation) = await StartAsync();
+        _shard.Send(coordinator, Steps(generation, 0, 3));
+        _shard.Send(coordinator, new ParameterProtocol.Replies.StepsDone(new ShardId(TestJobs.Id, 0), generation, 3, [new(4, 2, SampleVisits.Of(visited))]));
+        await FishAsync<WorkerProtocol.Commands.Dismiss>([_host]);
+        var details = await coordinator.Ask<JobDetails>(new Queries.GetDetails(TestJobs.Id));
+        Assert.Equal(JobStatus.Failed, details.Progress.Status);
+        Assert.Contains(expected, details.Progress.Failure, StringComparison.Ordinal);
     }
 
     [Fact]
@@ -189,7 +205,7 @@ public class JobCoordinatorTests : TestKit
     }
 
     private static ParameterProtocol.Replies.StepsDone Steps(Generation generation, long first, int count) =>
-        new(new ShardId(TestJobs.Id, 0), generation, first, [.. Enumerable.Repeat(new StepStatistics(4, 2), count)]);
+        new(new ShardId(TestJobs.Id, 0), generation, first, [.. Enumerable.Repeat(new StepStatistics(4, 2, SampleVisits.OfAll(4)), count)]);
 
     private IActorRef Create() => Sys.ActorOf(JobCoordinatorActor.PropsFor(
         TestJobs.Id, new JobCoordinatorActor.Environment(_shards.Ref, _models.Ref, () => [_host.Ref], TimeProvider.System)));

@@ -1,4 +1,5 @@
 using ClusterNet.Core.Jobs;
+using ClusterNet.Core.Parameters;
 using ClusterNet.Core.Plans;
 using CsCheck;
 
@@ -19,6 +20,22 @@ public sealed class BatchPlanTests
             var visited = Enumerable.Range(epoch * plan.StepsPerEpoch, plan.StepsPerEpoch).SelectMany(step => Batch(plan, step));
             Assert.Equal(Enumerable.Range(0, samples), visited.Order());
         }
+    }, iter: 50);
+
+    [Fact]
+    public void The_visits_of_an_epoch_agree_in_any_order_and_with_no_other_samples() => Plans.Sample((samples, batchSize, slices, seed) =>
+    {
+        var plan = new BatchPlan(samples, batchSize, slices, seed);
+        var visits = default(SampleVisits);
+        for (var step = 0; step < 2 * plan.StepsPerEpoch; step++)
+        {
+            visits = step % plan.StepsPerEpoch == 0 ? default : visits;
+            visits += SampleVisits.Of([.. Batch(plan, step).Reverse()]);
+            Assert.Equal(plan.VisitsUpTo(step + 1), visits);
+        }
+        // one twice instead of another
+        Assert.NotEqual(visits, SampleVisits.Of([.. Enumerable.Range(0, samples).Select(i => i == 0 ? samples : i)]));
+        Assert.NotEqual(visits.Fingerprint, (visits + SampleVisits.Of([0])).Fingerprint);
     }, iter: 50);
 
     [Fact]

@@ -22,6 +22,7 @@ internal static class JobRules
         CheckLoss(spec.Training.Loss, spec.Data.Task, faults);
         CheckOptimizer(spec.Training.Optimizer, faults);
         CheckSchedule(spec.Training, faults);
+        ConsistencyRules.Apply(spec.Training, faults);
     }
 
     private static void CheckColumns(DataSpec data, ICollection<Fault> faults)

@@ -87,6 +87,27 @@ internal static class JobWords
         ["last"] = VersionSelection.Last,
     };
 
+    public static readonly IReadOnlyDictionary<string, ConsistencyMode> Modes = new Dictionary<string, ConsistencyMode>
+    {
+        ["bsp"] = ConsistencyMode.Bsp,
+        ["ssp"] = ConsistencyMode.Ssp,
+        ["asp"] = ConsistencyMode.Asp,
+    };
+
+    public static readonly IReadOnlyDictionary<string, GradientCodec> GradientCodecs = new Dictionary<string, GradientCodec>
+    {
+        ["fp32"] = GradientCodec.Fp32,
+        ["bf16"] = GradientCodec.Bf16,
+        ["int8"] = GradientCodec.Int8,
+        ["top-k"] = GradientCodec.TopK,
+    };
+
+    public static readonly IReadOnlyDictionary<string, WeightCodec> WeightCodecs = new Dictionary<string, WeightCodec>
+    {
+        ["fp32"] = WeightCodec.Fp32,
+        ["bf16"] = WeightCodec.Bf16,
+    };
+
     /// <summary>The data that comes with the project.</summary>
     public static readonly IReadOnlyList<string> Builtin = ["builtin:wdbc", "builtin:digits", "builtin:xor"];
 

@@ -112,6 +112,12 @@ public static class JobWriter
         { "workers", training.Workers },
         { "shards", training.Shards },
         { "threads-per-worker", training.ThreadsPerWorker },
+        { "consistency", JobWords.Of(JobWords.Modes, training.Consistency) },
+        { "staleness", training.Staleness },
+        { "backup-workers", training.BackupWorkers },
+        { "codec", JobWords.Of(JobWords.GradientCodecs, training.Codec) },
+        { "top-k", training.TopK },
+        { "pull-codec", JobWords.Of(JobWords.WeightCodecs, training.PullCodec) },
         { "checkpoint", new Entries { { "every", training.Checkpoint.Every }, { "keep", training.Checkpoint.Keep } }.ToMap() },
         {
             "early-stopping", training.EarlyStopping is { } stopping

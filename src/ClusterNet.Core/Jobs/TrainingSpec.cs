@@ -1,6 +1,9 @@
 namespace ClusterNet.Core.Jobs;
 
-/// <summary>How a job is trained. The result depends on everything here but <see cref="Workers"/>, <see cref="Shards"/> and <see cref="Checkpoint"/>.</summary>
+/// <summary>
+/// How a job is trained. The result depends on everything here but <see cref="Workers"/>, <see cref="BackupWorkers"/>, <see cref="Shards"/> and <see cref="Checkpoint"/>; under another
+/// <see cref="Consistency"/> than synchronous it depends on who was how fast as well.
+/// </summary>
 public sealed record TrainingSpec
 {
     /// <summary>The update rule.</summary>
@@ -38,6 +41,30 @@ public sealed record TrainingSpec
 
     /// <summary>torch threads of each worker. They change how sums are taken, so they belong to the job.</summary>
     public int ThreadsPerWorker { get; init; } = 1;
+
+    /// <summary>How far workers may be apart.</summary>
+    public ConsistencyMode Consistency { get; init; } = ConsistencyMode.Bsp;
+
+    /// <summary>Bounded staleness: steps whose updates the weights that a gradient is computed with may lack.</summary>
+    public int Staleness { get; init; } = 3;
+
+    /// <summary>Workers beyond <see cref="Workers"/> that compute copies of what comes late; synchronous training only.</summary>
+    public int BackupWorkers { get; init; }
+
+    /// <summary>How gradients are written on their way to the shards.</summary>
+    public GradientCodec Codec { get; init; } = GradientCodec.Fp32;
+
+    /// <summary>Top-k: the share of the values of each block that travels, above 0 and at most 1.</summary>
+    public double TopK { get; init; } = 0.01;
+
+    /// <summary>How weights are written on their way to workers that train.</summary>
+    public WeightCodec PullCodec { get; init; } = WeightCodec.Fp32;
+
+    /// <summary>Whether workers go on without waiting for each other, so that only a checkpoint where all stand is a state to go back to.</summary>
+    public bool IsAsynchronous => Consistency != ConsistencyMode.Bsp;
+
+    /// <summary>Whether a change of workers has to go back to a checkpoint: they hold, or have sent, what no one else can give again.</summary>
+    public bool RestoresOnChange => IsAsynchronous || Codec != GradientCodec.Fp32;
 
     /// <summary>When the state is saved.</summary>
     public CheckpointSpec Checkpoint { get; init; } = new();

@@ -131,12 +131,48 @@ public sealed class JobReaderTests
         { "metric", "acuracy", "training.metric" },
         { "metric", "r2", "training.metric" },
         { "metric", "recall/x", "training.metric" },
+        { "consistency", "sps", "training.consistency" },
+        { "staleness", "5", "training.staleness" },
+        { "backup-workers", "2", "training.backup-workers" },
+        { "codec", "bf-16", "training.codec" },
+        { "top-k", "0.1", "training.top-k" },
+        { "top-k", "1.1", "training.top-k" },
+        { "pull-codec", "int8", "training.pull-codec" },
     };
 
     [Theory]
     [MemberData(nameof(TrainingFaults))]
     public void A_wrong_training_setting_is_named(string name, string value, string place) =>
         Assert.Equal(place, Assert.Single(Faults(Job(M((name, S(value)))))).Place);
+
+    [Theory]
+    [InlineData("ssp", "backup-workers", "1", "training.backup-workers")]
+    [InlineData("asp", "codec", "int8", "training.codec")]
+    [InlineData("asp", "staleness", "2", "training.staleness")]
+    [InlineData("ssp", "optimizer", "lamb", "training.optimizer.kind")]
+    public void What_asynchronous_training_can_not_have_is_refused_with_what_it_can(string mode, string name, string value, string place)
+    {
+        var fault = Assert.Single(Faults(Job(M(("consistency", S(mode)), (name, S(value))))));
+        Assert.Equal(place, fault.Place);
+        Assert.Contains("bsp", name == "staleness" ? "bsp" : fault.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Clipping_by_the_norm_and_backups_of_what_is_kept_at_a_worker_are_refused()
+    {
+        Assert.Equal("training.clip.norm", Assert.Single(Faults(Job(M(("consistency", S("asp")), ("clip", M(("norm", S("1")))))))).Place);
+        Assert.Equal("training.backup-workers", Assert.Single(Faults(Job(M(("codec", S("bf16")), ("backup-workers", S("1")))))).Place);
+    }
+
+    [Fact]
+    public void Consistency_and_codecs_are_read()
+    {
+        var training = Read(Job(M(("consistency", S("ssp")), ("staleness", S("5")), ("pull-codec", S("bf16"))))).Training;
+        Assert.Equal((ConsistencyMode.Ssp, 5, WeightCodec.Bf16), (training.Consistency, training.Staleness, training.PullCodec));
+        training = Read(Job(M(("codec", S("top-k")), ("top-k", S("0.05"))))).Training;
+        Assert.Equal((GradientCodec.TopK, 0.05), (training.Codec, training.TopK));
+        Assert.Equal((ConsistencyMode.Bsp, GradientCodec.Fp32), (Read(Job()).Training.Consistency, Read(Job()).Training.Codec));
+    }
 
     [Fact]
     public void A_metric_that_the_task_does_not_have_is_refused()

@@ -109,6 +109,10 @@ public sealed class JobSpecJsonTests
         from bounds in _positive.Nullable().Array[2]
         from factor in _positive
         from stop in Gen.Bool
+        from consistency in Any<ConsistencyMode>()
+        from codec in Any<GradientCodec>()
+        from pull in Any<WeightCodec>()
+        from topK in Gen.Double[0.001, 1]
         select new TrainingSpec
         {
             Optimizer = optimizer,
@@ -123,6 +127,12 @@ public sealed class JobSpecJsonTests
             Workers = numbers[3],
             Shards = numbers[4],
             ThreadsPerWorker = numbers[5],
+            Consistency = consistency,
+            Staleness = numbers[1],
+            BackupWorkers = numbers[2],
+            Codec = codec,
+            TopK = topK,
+            PullCodec = pull,
             Checkpoint = new CheckpointSpec(numbers[0], numbers[1]),
             EarlyStopping = stop ? new EarlyStoppingSpec(numbers[3], factor) : null,
             Select = selection,

@@ -8,6 +8,7 @@ using ClusterNet.Cluster.Models;
 using ClusterNet.Cluster.Parameters;
 using ClusterNet.Cluster.Serialization;
 using ClusterNet.Cluster.Serving;
+using ClusterNet.Cluster.Telemetry;
 using ClusterNet.Cluster.Training;
 using ClusterNet.Cluster.Workers;
 using ClusterNet.Core.Faults;
@@ -85,6 +86,7 @@ public sealed class LocalCluster : ICluster
                 .AddTraining(TimeProvider.System)
                 .AddWorkers(catalog)
                 .AddServing(catalog)
+                .AddTelemetry()
                 .AddStartup(JoinItselfAsync));
             var host = builder.Build();
             await host.StartAsync(cancel).ConfigureAwait(false);
@@ -101,13 +103,15 @@ public sealed class LocalCluster : ICluster
     public async Task<JobId> SubmitAsync(JobSpec spec, CancellationToken cancel = default)
     {
         ArgumentNullException.ThrowIfNull(spec);
+        using var activity = Tracing.Training.StartActivity(TelemetryNames.Activities.Submit);
         // reading the data may take long: who submits decides how long to wait
         var prepared = await AskAsync(_actors.Get<WorkerHost>(), new WorkerProtocol.Commands.Prepare(spec), Timeout.InfiniteTimeSpan, cancel).ConfigureAwait(false);
         if (prepared is WorkerProtocol.Replies.Rejected rejected)
             throw new InputException(rejected.Faults);
         var allocated = await AskAsync<TrainingProtocol.Replies.Allocated>(_actors.Get<JobDirectory>(), new TrainingProtocol.Commands.Allocate(spec.Name), cancel).ConfigureAwait(false);
         var plan = Expect<WorkerProtocol.Replies.Prepared>(prepared).Plan;
-        await AskAsync<TrainingProtocol.Replies.Accepted>(Jobs, new TrainingProtocol.Commands.Submit(allocated.Job, spec, plan), cancel).ConfigureAwait(false);
+        activity?.SetTag(TelemetryNames.Tags.Job, allocated.Job.Value);
+        await AskAsync<TrainingProtocol.Replies.Accepted>(Jobs, new TrainingProtocol.Commands.Submit(allocated.Job, spec, plan) { Trace = activity?.Id }, cancel).ConfigureAwait(false);
         return allocated.Job;
     }
 
@@ -181,13 +185,20 @@ public sealed class LocalCluster : ICluster
         };
 
     /// <inheritdoc/>
-    public async Task<Prediction> PredictAsync(ModelVersionId version, RawSamples samples, CancellationToken cancel = default) =>
-        Answered<Prediction>(await AskAsync(_actors.Get<InferenceHost>(), new ServingProtocol.Queries.Predict(version, samples), Timeout.InfiniteTimeSpan, cancel).ConfigureAwait(false));
+    public async Task<Prediction> PredictAsync(ModelVersionId version, RawSamples samples, CancellationToken cancel = default)
+    {
+        using var activity = Tracing.Serving.StartActivity(TelemetryNames.Activities.Predict)?.SetTag(TelemetryNames.Tags.Model, version.ToString());
+        var query = new ServingProtocol.Queries.Predict(version, samples) { Trace = activity?.Id };
+        return Answered<Prediction>(await AskAsync(_actors.Get<InferenceHost>(), query, Timeout.InfiniteTimeSpan, cancel).ConfigureAwait(false));
+    }
 
     /// <inheritdoc/>
-    public async Task<IReadOnlyDictionary<string, double>> EvaluateAsync(ModelVersionId version, RawSamples samples, CancellationToken cancel = default) =>
-        Answered<ServingProtocol.Replies.EvaluationDone>(
-            await AskAsync(_actors.Get<InferenceHost>(), new ServingProtocol.Queries.Evaluate(version, samples), Timeout.InfiniteTimeSpan, cancel).ConfigureAwait(false)).Metrics;
+    public async Task<IReadOnlyDictionary<string, double>> EvaluateAsync(ModelVersionId version, RawSamples samples, CancellationToken cancel = default)
+    {
+        using var activity = Tracing.Serving.StartActivity(TelemetryNames.Activities.Predict)?.SetTag(TelemetryNames.Tags.Model, version.ToString());
+        var query = new ServingProtocol.Queries.Evaluate(version, samples) { Trace = activity?.Id };
+        return Answered<ServingProtocol.Replies.EvaluationDone>(await AskAsync(_actors.Get<InferenceHost>(), query, Timeout.InfiniteTimeSpan, cancel).ConfigureAwait(false)).Metrics;
+    }
 
     /// <summary>Stops the node.</summary>
     public async ValueTask DisposeAsync()

@@ -1,6 +1,7 @@
 using Akka.Actor;
 using Akka.Persistence;
 using ClusterNet.Cluster.Parameters;
+using ClusterNet.Cluster.Telemetry;
 using ClusterNet.Core.Jobs;
 using ClusterNet.Core.Parameters;
 using static ClusterNet.Cluster.Models.WeightsProtocol;
@@ -30,11 +31,11 @@ internal sealed class WeightsPartActor : ReceiveActor
         _values = values;
         _patience = patience;
         Receive<SaveSnapshotSuccess>(_ => Finish(new Saved(_version, _range)));
-        Receive<SaveSnapshotFailure>(failure => Fail(failure.Cause.Message));
+        Receive<SaveSnapshotFailure>(failure => StoreFailed(failure.Cause));
         Receive<LoadSnapshotResult>(Check);
-        Receive<LoadSnapshotFailed>(failure => Fail(failure.Cause.Message));
+        Receive<LoadSnapshotFailed>(failure => StoreFailed(failure.Cause));
         Receive<DeleteSnapshotsSuccess>(_ => Finish(new Deleted(_version, _range)));
-        Receive<DeleteSnapshotsFailure>(failure => Fail(failure.Cause.Message));
+        Receive<DeleteSnapshotsFailure>(failure => StoreFailed(failure.Cause));
         Receive<ReceiveTimeout>(_ => Fail(FormattableString.Invariant($"the store did not answer within {_patience.TotalSeconds} seconds")));
     }
 
@@ -99,6 +100,12 @@ internal sealed class WeightsPartActor : ReceiveActor
             Fail("its checksum is wrong: it was damaged in the store");
         else
             Finish(new Loaded(_version, _range, part.Values with { Buffer = part.Values.Buffer.Share() })); // the object may still be the store's
+    }
+
+    private void StoreFailed(Exception cause)
+    {
+        NodeTelemetry.StoreFailed(_act.ToString().ToLowerInvariant());
+        Fail(cause.Message);
     }
 
     private void Fail(string cause)

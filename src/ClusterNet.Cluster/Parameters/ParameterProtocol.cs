@@ -1,4 +1,5 @@
 using Akka.Actor;
+using ClusterNet.Cluster.Telemetry;
 using ClusterNet.Core.Jobs;
 using ClusterNet.Core.Parameters;
 
@@ -39,7 +40,11 @@ public static class ParameterProtocol
         /// <param name="Setup">what the shard is made of</param>
         /// <param name="RestoreStep">a committed checkpoint, 0, or null</param>
         /// <param name="WeightsSource">a worker, which answers <see cref="Queries.PullInitial"/></param>
-        public sealed record Open(ShardId Shard, Generation Generation, ShardSetup Setup, long? RestoreStep, IActorRef WeightsSource) : IShardMessage;
+        public sealed record Open(ShardId Shard, Generation Generation, ShardSetup Setup, long? RestoreStep, IActorRef WeightsSource) : IShardMessage, ITraced
+        {
+            /// <inheritdoc/>
+            public string? Trace { get; init; }
+        }
 
         /// <summary>From a worker: the sum of the slice gradients below a tree node. Answered by <see cref="Replies.Pulled"/> with version <paramref name="Step"/> + 1, or <see cref="Replies.Refused"/>.</summary>
         /// <param name="Shard">the shard</param>
@@ -48,7 +53,11 @@ public static class ParameterProtocol
         /// <param name="Node">the node of the reduction tree that <paramref name="Gradient"/> is the sum of</param>
         /// <param name="Gradient">as many values as the shard has parameters</param>
         /// <param name="Statistics">added along</param>
-        public sealed record Push(ShardId Shard, Generation Generation, long Step, TreeNode Node, TensorPayload Gradient, StepStatistics Statistics) : IShardMessage;
+        public sealed record Push(ShardId Shard, Generation Generation, long Step, TreeNode Node, TensorPayload Gradient, StepStatistics Statistics) : IShardMessage, ITraced
+        {
+            /// <inheritdoc/>
+            public string? Trace { get; init; }
+        }
 
         /// <summary>From another shard of the job: its partial sums for a round of norms within a step. Repeated until the sender has all it needs itself.</summary>
         /// <param name="Shard">who it is for</param>

@@ -3,6 +3,7 @@ using Akka.Event;
 using Akka.Persistence;
 using ClusterNet.Cluster.Lanes;
 using ClusterNet.Cluster.Models;
+using ClusterNet.Cluster.Telemetry;
 using ClusterNet.Core.Jobs;
 using ClusterNet.Core.Parameters;
 using static ClusterNet.Cluster.Parameters.ParameterProtocol;
@@ -20,12 +21,13 @@ internal sealed class ParameterShardActor : ReceiveActor, IWithTimers
 
     private readonly IActorRef _store;
     private readonly Lane _lane = Lane.Get(Context.System);
-    private readonly ILoggingAdapter _log = Context.GetLogger();
+    private readonly JobLog _log;
     private readonly HashSet<IActorRef> _waiting = [];
     private readonly List<StepStatistics> _unreported = [];
     private readonly Dictionary<IActorRef, (IActorRef Asker, Generation Generation)> _publishing = [];
     private readonly List<ShardRange> _published = [];
     private ParameterShardState? _state;
+    private ShardTelemetry? _telemetry;
     private IActorRef _coordinator = ActorRefs.Nobody;
     private IReadOnlyList<IActorRef> _shards = [];
     private Commands.Open? _opening;
@@ -35,9 +37,14 @@ internal sealed class ParameterShardActor : ReceiveActor, IWithTimers
     public ParameterShardActor(IActorRef store)
     {
         _store = store;
+        _log = new JobLog(Context.GetLogger(), () => _state?.Shard.Job, () => (_state?.Generation.Number ?? -1, _state?.Version ?? -1));
         Receive<Commands.Open>(Open);
         Receive<LoadSnapshotResult>(Loaded);
-        Receive<LoadSnapshotFailed>(failure => OpenFailed(failure.Cause.Message));
+        Receive<LoadSnapshotFailed>(failure =>
+        {
+            NodeTelemetry.StoreFailed("load");
+            OpenFailed(failure.Cause.Message);
+        });
         Receive<Replies.Pulled>(Initialized);
         Receive<Commands.Meet>(meet => meet.Generation == _state?.Generation, Meet);
         Receive<Commands.Push>(Push);
@@ -89,6 +96,7 @@ internal sealed class ParameterShardActor : ReceiveActor, IWithTimers
     private void Open(Commands.Open open)
     {
         _state ??= new ParameterShardState(open.Shard, open.Setup);
+        _telemetry ??= new ShardTelemetry(open.Shard);
         if (open.Generation < _state.Generation)
             return;
         _coordinator = Sender;
@@ -100,6 +108,7 @@ internal sealed class ParameterShardActor : ReceiveActor, IWithTimers
             return;
         }
         _answer = null;
+        _telemetry.Enter(open.Trace);
         _state.Enter(open.Generation);
         _waiting.Clear();
         _shards = [];
@@ -195,7 +204,9 @@ internal sealed class ParameterShardActor : ReceiveActor, IWithTimers
             Sender.Tell(new Replies.Refused(push.Shard, push.Generation, push.Step, RefusalReason.NotYet));
             return;
         }
+        var span = _telemetry!.Push(push.Trace, push.Step);
         var outcome = _state.Offer(push);
+        _telemetry.Pushed(outcome, span);
         switch (outcome)
         {
             case PushOutcome.Wait or PushOutcome.ExchangeNorms or PushOutcome.Advanced:
@@ -247,6 +258,7 @@ internal sealed class ParameterShardActor : ReceiveActor, IWithTimers
     private void Advance()
     {
         var state = _state!;
+        _telemetry!.Updated(staleness: 0);
         foreach (var worker in _waiting)
             AnswerWith(worker, state.Version);
         _waiting.Clear();
@@ -322,11 +334,13 @@ internal sealed class ParameterShardActor : ReceiveActor, IWithTimers
     private void SaveCheckpoint()
     {
         var checkpoint = _state!.Checkpoint();
+        _telemetry!.Saving(checkpoint);
         _store.Tell(new SaveSnapshot(new SnapshotMetadata(PersistenceIdOf(checkpoint.Shard), checkpoint.Step, DateTime.UtcNow), checkpoint));
     }
 
     private void Saved(SaveSnapshotSuccess saved)
     {
+        _telemetry?.Saved(saved.Metadata.SequenceNr, succeeded: true);
         if (_state is null)
             return;
         if (_state.Shard.Index == 0)
@@ -336,6 +350,7 @@ internal sealed class ParameterShardActor : ReceiveActor, IWithTimers
 
     private void SaveFailed(SaveSnapshotFailure failure)
     {
+        _telemetry?.Saved(failure.Metadata.SequenceNr, succeeded: false);
         if (_state is null)
             return;
         _log.Error("Shard {Shard}: checkpoint of step {Step} was not saved: {Reason}", _state.Shard, failure.Metadata.SequenceNr, failure.Cause.Message);

@@ -28,10 +28,11 @@ internal sealed class ParameterSerializer(ExtendedActorSystem system) : Protocol
                 var wire = new Wire.ShardOpen { Shard = m.Shard.ToWire(), Generation = m.Generation.Number, Setup = ToWire(m.Setup), WeightsSource = m.WeightsSource.ToWire() };
                 if (m.RestoreStep is { } step)
                     wire.RestoreStep = step;
-                return wire;
+                return wire.Traced(m.Trace);
             },
             (w, system) => new Commands.Open(
-                w.Shard.FromWire(), new Generation(w.Generation), FromWire(w.Setup), w.HasRestoreStep ? w.RestoreStep : null, w.WeightsSource.ToActor(system)))
+                w.Shard.FromWire(), new Generation(w.Generation), FromWire(w.Setup), w.HasRestoreStep ? w.RestoreStep : null, w.WeightsSource.ToActor(system))
+            { Trace = w.TraceOf() })
         .Add<ShardSetup, Wire.ShardOpen.Types.Setup>("P:setup", ToWire, FromWire)
         .Add<Commands.ShareNorms, Wire.ShardShareNorms>(
             "P:norms",
@@ -119,10 +120,11 @@ internal sealed class ParameterSerializer(ExtendedActorSystem system) : Protocol
                 Node = m.Node.ToWire(),
                 GradientLength = m.Gradient.Length,
                 Statistics = m.Statistics.ToWire(),
-            },
+            }.Traced(m.Trace),
             m => [Values(m.Gradient)],
             (w, tensors) => new Commands.Push(
-                w.Shard.FromWire(), new Generation(w.Generation), w.Step, w.Node.FromWire(), tensors.Payload(w.GradientLength), w.Statistics.FromWire()))
+                w.Shard.FromWire(), new Generation(w.Generation), w.Step, w.Node.FromWire(), tensors.Payload(w.GradientLength), w.Statistics.FromWire())
+            { Trace = w.TraceOf() })
         .AddFrame<Replies.Pulled, Wire.ShardPulled>(
             "P:pulled",
             m => new Wire.ShardPulled { Shard = m.Shard.ToWire(), Generation = m.Generation.Number, Version = m.Version, WeightsLength = m.Weights.Length },

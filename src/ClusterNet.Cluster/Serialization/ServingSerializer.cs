@@ -18,12 +18,12 @@ internal sealed class ServingSerializer(ExtendedActorSystem system) : ProtocolSe
     public static readonly CodecTable Table = new CodecTable("serving")
         .Add<Queries.Predict, Wire.ServingSamples>(
             "S:predict",
-            m => new Wire.ServingSamples { Version = m.Version.ToWire(), Samples = ToWire(m.Samples) },
-            w => new Queries.Predict(w.Version.FromWire(), FromWire(w.Samples)))
+            m => new Wire.ServingSamples { Version = m.Version.ToWire(), Samples = ToWire(m.Samples) }.Traced(m.Trace),
+            w => new Queries.Predict(w.Version.FromWire(), FromWire(w.Samples)) { Trace = w.TraceOf() })
         .Add<Queries.Evaluate, Wire.ServingSamples>(
             "S:evaluate",
-            m => new Wire.ServingSamples { Version = m.Version.ToWire(), Samples = ToWire(m.Samples) },
-            w => new Queries.Evaluate(w.Version.FromWire(), FromWire(w.Samples)))
+            m => new Wire.ServingSamples { Version = m.Version.ToWire(), Samples = ToWire(m.Samples) }.Traced(m.Trace),
+            w => new Queries.Evaluate(w.Version.FromWire(), FromWire(w.Samples)) { Trace = w.TraceOf() })
         .Add<Prediction, Wire.ServingPrediction>(
             "S:prediction",
             m => new Wire.ServingPrediction { Version = m.Version.ToWire(), Classes = { m.Classes }, Outputs = LittleEndian.Field(m.Outputs.Span) },

@@ -20,8 +20,8 @@ internal sealed class TrainingSerializer(ExtendedActorSystem system) : ProtocolS
     private static CodecTable Asked(CodecTable table) => table
         .Add<Commands.Submit, Wire.JobSubmit>(
             "T:submit",
-            m => new Wire.JobSubmit { Job = m.Job.Value, Spec = JobSpecJson.Serialize(m.Spec), Plan = m.Plan.ToWire() },
-            w => new Commands.Submit(new JobId(w.Job), JobSpecJson.Deserialize(w.Spec), w.Plan.FromWire()))
+            m => new Wire.JobSubmit { Job = m.Job.Value, Spec = JobSpecJson.Serialize(m.Spec), Plan = m.Plan.ToWire() }.Traced(m.Trace),
+            w => new Commands.Submit(new JobId(w.Job), JobSpecJson.Deserialize(w.Spec), w.Plan.FromWire()) { Trace = w.TraceOf() })
         .Add<Commands.Resume, Wire.JobOnly>("T:resume", m => ToWire(m.Job), w => new Commands.Resume(new JobId(w.Job)))
         .Add<Commands.Interrupt, Wire.JobOnly>("T:interrupt", m => ToWire(m.Job), w => new Commands.Interrupt(new JobId(w.Job)))
         .Add<Commands.Cancel, Wire.JobOnly>("T:cancel", m => ToWire(m.Job), w => new Commands.Cancel(new JobId(w.Job)))
@@ -78,8 +78,8 @@ internal sealed class TrainingSerializer(ExtendedActorSystem system) : ProtocolS
     private static CodecTable Journalled(CodecTable table) => table
         .Add<Events.JobSubmitted, Wire.JobSubmitted>(
             "T:submitted",
-            m => new Wire.JobSubmitted { Job = m.Job.Value, Spec = JobSpecJson.Serialize(m.Spec), Plan = m.Plan.ToWire(), At = m.At.ToWire() },
-            w => new Events.JobSubmitted(new JobId(w.Job), JobSpecJson.Deserialize(w.Spec), w.Plan.FromWire(), w.At.FromWire()))
+            m => new Wire.JobSubmitted { Job = m.Job.Value, Spec = JobSpecJson.Serialize(m.Spec), Plan = m.Plan.ToWire(), At = m.At.ToWire() }.Traced(m.Trace),
+            w => new Events.JobSubmitted(new JobId(w.Job), JobSpecJson.Deserialize(w.Spec), w.Plan.FromWire(), w.At.FromWire()) { Trace = w.TraceOf() })
         .Add<Events.GenerationOpened, Wire.JobGenerationOpened>(
             "T:generation",
             m => ToWire(new GenerationRecord(m.Generation, m.RestoreStep, m.Reason, m.At)),

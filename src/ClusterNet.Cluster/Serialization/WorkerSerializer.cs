@@ -33,18 +33,19 @@ internal sealed class WorkerSerializer(ExtendedActorSystem system) : ProtocolSer
                 Until = m.Until,
                 Nodes = { m.Nodes.Select(WireParts.ToWire) },
                 Shards = { m.Shards.Select(WireParts.ToWire) },
-            },
+            }.Traced(m.Trace),
             (w, system) => new Commands.Assign(
                 new JobId(w.Job),
                 new Generation(w.Generation),
                 w.Step,
                 w.Until,
                 [.. w.Nodes.Select(WireParts.FromWire)],
-                [.. w.Shards.Select(path => path.ToActor(system))]))
+                [.. w.Shards.Select(path => path.ToActor(system))])
+            { Trace = w.TraceOf() })
         .Add<Commands.Continue, Wire.WorkerContinue>(
             "W:continue",
-            m => new Wire.WorkerContinue { Job = m.Job.Value, Generation = m.Generation.Number, Until = m.Until },
-            w => new Commands.Continue(new JobId(w.Job), new Generation(w.Generation), w.Until))
+            m => new Wire.WorkerContinue { Job = m.Job.Value, Generation = m.Generation.Number, Until = m.Until }.Traced(m.Trace),
+            w => new Commands.Continue(new JobId(w.Job), new Generation(w.Generation), w.Until) { Trace = w.TraceOf() })
         .Add<Commands.Hold, Wire.WorkerHold>(
             "W:hold",
             m => new Wire.WorkerHold { Job = m.Job.Value, Generation = m.Generation.Number },

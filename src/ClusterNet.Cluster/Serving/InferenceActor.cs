@@ -2,6 +2,7 @@ using Akka.Actor;
 using Akka.Event;
 using ClusterNet.Cluster.Models;
 using ClusterNet.Cluster.Parameters;
+using ClusterNet.Cluster.Telemetry;
 using ClusterNet.Core.Faults;
 using ClusterNet.Core.Jobs;
 using ClusterNet.Core.Parameters;
@@ -19,11 +20,12 @@ internal sealed class InferenceActor : ReceiveActor, IWithTimers
     private readonly IActorRef _registry;
     private readonly ServedModelLoader _loader;
     private readonly ServingSettings _settings;
-    private readonly InferenceQueue<(IActorRef Asker, IVersionMessage Request)> _queue;
+    private readonly InferenceQueue<Waiting> _queue;
+    private readonly ServingTelemetry _telemetry;
     private readonly ILoggingAdapter _log = Context.GetLogger();
     private readonly Dictionary<ShardRange, TensorPayload> _loaded = [];
     private readonly Dictionary<IActorRef, ShardRange> _loading = [];
-    private IReadOnlyList<(IActorRef Asker, IVersionMessage Request)> _running = [];
+    private IReadOnlyList<Waiting> _running = [];
     private ModelProtocol.StoredVersion? _stored;
     private IActorRef _runner = ActorRefs.Nobody;
     private string _crash = "the actor stopped";
@@ -38,6 +40,7 @@ internal sealed class InferenceActor : ReceiveActor, IWithTimers
         _loader = loader;
         _settings = settings;
         _queue = new(settings.MaxBatchSamples, settings.MaxWaitingRequests, settings.MaxWaitingSamples);
+        _telemetry = new ServingTelemetry(version, () => _queue.Count);
         Become(Finding);
     }
 
@@ -75,7 +78,11 @@ internal sealed class InferenceActor : ReceiveActor, IWithTimers
     }
 
     /// <inheritdoc/>
-    protected override void PostStop() => AnswerAll(FailureKind.ComputeFailed, [new Fault(_version.ToString(), "the node stopped serving it before it answered: try again")]);
+    protected override void PostStop()
+    {
+        AnswerAll(FailureKind.ComputeFailed, [new Fault(_version.ToString(), "the node stopped serving it before it answered: try again")]);
+        _telemetry.Close();
+    }
 
     /// <inheritdoc/>
     protected override SupervisorStrategy SupervisorStrategy() => new OneForOneStrategy(exception =>
@@ -160,7 +167,7 @@ internal sealed class InferenceActor : ReceiveActor, IWithTimers
 
     private void Failed(FailureKind kind, IReadOnlyList<Fault> faults)
     {
-        Receive<IVersionMessage>(request => Sender.Tell(new Replies.PredictFailed(_version, kind, faults)));
+        Receive<IVersionMessage>(request => Reply(Arrived(request), new Replies.PredictFailed(_version, kind, faults)));
         Receive<Tick>(tick => tick == Tick.Retire, _ => Context.Parent.Tell(new Retire(_version)));
         Receive<Drain>(_ => Context.Stop(Self));
         ReceiveAny(_ => { }); // what was under way when it failed
@@ -196,10 +203,11 @@ internal sealed class InferenceActor : ReceiveActor, IWithTimers
     private void Enqueue(IVersionMessage request)
     {
         var (samples, alone) = request is Queries.Evaluate evaluate ? (evaluate.Samples.Count, true) : (((Queries.Predict)request).Samples.Count, false);
-        if (!_queue.Offer((Sender, request), samples, alone))
+        var waiting = Arrived(request);
+        if (!_queue.Offer(waiting, samples, alone))
         {
             var fault = new Fault(_version.ToString(), $"{_queue.Count} requests with {_queue.Samples} samples wait already: try again later");
-            Sender.Tell(new Replies.PredictFailed(_version, FailureKind.Overloaded, [fault]));
+            Reply(waiting, new Replies.PredictFailed(_version, FailureKind.Overloaded, [fault]));
         }
     }
 
@@ -215,15 +223,18 @@ internal sealed class InferenceActor : ReceiveActor, IWithTimers
     private void RunBatch()
     {
         _planned = false;
+        var before = _queue.Samples;
         _running = _queue.Take();
+        _telemetry.Taken(_running.Select(one => one.Arrival), before - _queue.Samples);
         _runner.Tell(new ModelRunnerActor.Compute([.. _running.Select(one => one.Request)]));
     }
 
     private void Answer(ModelRunnerActor.Computed computed)
     {
         foreach (var (one, reply) in _running.Zip(computed.Replies))
-            one.Asker.Tell(reply);
+            Reply(one, reply);
         _running = [];
+        _telemetry.BatchEnded();
         _since = Now;
         PlanBatch();
         StopIfDrained();
@@ -267,14 +278,26 @@ internal sealed class InferenceActor : ReceiveActor, IWithTimers
     private void AnswerAll(FailureKind kind, IReadOnlyList<Fault> faults)
     {
         AnswerRunning(kind, faults);
-        foreach (var (asker, _) in _queue.Clear())
-            asker.Tell(new Replies.PredictFailed(_version, kind, faults));
+        foreach (var waiting in _queue.Clear())
+            Reply(waiting, new Replies.PredictFailed(_version, kind, faults));
     }
 
     private void AnswerRunning(FailureKind kind, IReadOnlyList<Fault> faults)
     {
-        foreach (var (asker, _) in _running)
-            asker.Tell(new Replies.PredictFailed(_version, kind, faults));
+        foreach (var waiting in _running)
+            Reply(waiting, new Replies.PredictFailed(_version, kind, faults));
         _running = [];
+        _telemetry.BatchEnded();
     }
+
+    private Waiting Arrived(IVersionMessage request) => new(Sender, request, _telemetry.Arrived((request as ITraced)?.Trace));
+
+    private void Reply(Waiting waiting, object reply)
+    {
+        waiting.Asker.Tell(reply);
+        _telemetry.Answered(waiting.Arrival, reply is Replies.PredictFailed failed ? failed.Kind.ToString() : "answered");
+    }
+
+    /// <summary>A request that is not answered yet.</summary>
+    private sealed record Waiting(IActorRef Asker, IVersionMessage Request, ServingTelemetry.Arrival Arrival);
 }

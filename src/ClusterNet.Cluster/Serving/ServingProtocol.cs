@@ -1,3 +1,4 @@
+using ClusterNet.Cluster.Telemetry;
 using ClusterNet.Core.Faults;
 using ClusterNet.Core.Jobs;
 using ClusterNet.Data;
@@ -18,10 +19,18 @@ public static class ServingProtocol
     public static class Queries
     {
         /// <summary>Predictions for raw samples. Answered by <see cref="Prediction"/> or <see cref="Replies.PredictFailed"/>, always.</summary>
-        public sealed record Predict(ModelVersionId Version, RawSamples Samples) : IVersionMessage;
+        public sealed record Predict(ModelVersionId Version, RawSamples Samples) : IVersionMessage, ITraced
+        {
+            /// <inheritdoc/>
+            public string? Trace { get; init; }
+        }
 
         /// <summary>Metrics on raw samples that bring their targets. Answered by <see cref="Replies.EvaluationDone"/> or <see cref="Replies.PredictFailed"/>.</summary>
-        public sealed record Evaluate(ModelVersionId Version, RawSamples Samples) : IVersionMessage;
+        public sealed record Evaluate(ModelVersionId Version, RawSamples Samples) : IVersionMessage, ITraced
+        {
+            /// <inheritdoc/>
+            public string? Trace { get; init; }
+        }
     }
 
     /// <summary>What it answers.</summary>

@@ -20,6 +20,7 @@ internal sealed partial class JobCoordinatorActor
         if (!Run.Saving.TryGetValue(saved.Step, out var shards))
             Run.Saving.Add(saved.Step, shards = []);
         shards.Add(saved.Shard.Index);
+        _telemetry!.Saved(saved.Step);
         CommitWhatIsSaved();
     }
 
@@ -28,6 +29,7 @@ internal sealed partial class JobCoordinatorActor
         _log.Error("Job {Job}: checkpoint of step {Step} failed at shard {Shard}: {Reason}; the last good one is of step {Last}, the next is tried by the schedule",
             _job, failed.Step, failed.Shard.Index, failed.Reason, _state.RestoreStep);
         Run.Saving.Remove(failed.Step);
+        _telemetry!.CheckpointFailed(failed.Step);
         Run.FailedCheckpoint = Math.Max(Run.FailedCheckpoint, failed.Step);
         _afterCheckpoint?.Invoke();
     }
@@ -44,6 +46,7 @@ internal sealed partial class JobCoordinatorActor
         {
             _state.Apply(committed);
             Run.Commit(step);
+            _telemetry!.Committed(step);
             for (var i = 0; i < Run.Shards.Length; i++)
                 Run.Shards[i]?.Tell(new ParameterProtocol.Commands.KeepCheckpoints(new ShardId(_job, i), _state.Generation, kept));
             _log.Debug("Job {Job}: checkpoint of step {Step} committed", _job, step);

@@ -2,6 +2,7 @@ using Akka.Actor;
 using Akka.Event;
 using ClusterNet.Cluster.Models;
 using ClusterNet.Cluster.Parameters;
+using ClusterNet.Cluster.Telemetry;
 using ClusterNet.Cluster.Workers;
 using ClusterNet.Core.Jobs;
 using ClusterNet.Core.Metrics;
@@ -24,6 +25,7 @@ internal sealed partial class JobCoordinatorActor
         ParameterProtocol.WeightsSelection selection,
         Action<IReadOnlyDictionary<WorkerProtocol.DataPart, MetricAccumulator>> goOn)
     {
+        _telemetry!.Phase(TelemetryNames.Activities.Evaluation, Run.Until, Run.Active.Count);
         var lacking = new Dictionary<(WorkerProtocol.DataPart Part, int First), (IActorRef Worker, int Count)>();
         foreach (var part in parts)
         {
@@ -165,6 +167,7 @@ internal sealed partial class JobCoordinatorActor
 
     private void Publish(Conclusion conclusion, ModelVersionId version)
     {
+        _telemetry!.Phase(TelemetryNames.Activities.Publish, conclusion.Step, Run.Active.Count);
         var parts = new IReadOnlyList<ShardRange>?[Run.Shards.Length];
         Become(() => Concluding(() =>
         {

@@ -1,6 +1,7 @@
 using Akka.Actor;
 using Akka.Event;
 using ClusterNet.Cluster.Parameters;
+using ClusterNet.Cluster.Telemetry;
 using ClusterNet.Cluster.Workers;
 using ClusterNet.Core.Jobs;
 using ClusterNet.Core.Metrics;
@@ -65,6 +66,7 @@ internal sealed partial class JobCoordinatorActor
         Persist(new Events.GenerationOpened(_state.Generation.Next, restoreStep, reason, Now), opened =>
         {
             _state.Apply(opened);
+            _telemetry!.Generation(opened.Generation, reason);
             Array.Clear(Run.Shards);
             if (restoreStep is not null)
             {
@@ -90,7 +92,7 @@ internal sealed partial class JobCoordinatorActor
         for (var i = 0; i < Run.Shards.Length; i++)
         {
             if (Run.Shards[i] is null)
-                _environment.Shards.Tell(new ParameterProtocol.Commands.Open(new ShardId(_job, i), _state.Generation, Run.Setup, restoreStep, Run.Workers[0]), Self);
+                _environment.Shards.Tell(new ParameterProtocol.Commands.Open(new ShardId(_job, i), _state.Generation, Run.Setup, restoreStep, Run.Workers[0]) { Trace = _telemetry!.Trace }, Self);
         }
     }
 
@@ -129,7 +131,7 @@ internal sealed partial class JobCoordinatorActor
         StartWindow();
         var shards = Run.Shards.OfType<IActorRef>().ToArray();
         for (var i = 0; i < Run.Active.Count; i++)
-            Run.Active[i].Tell(new WorkerProtocol.Commands.Assign(_job, _state.Generation, step, Run.Until, deal[i], shards));
+            Run.Active[i].Tell(new WorkerProtocol.Commands.Assign(_job, _state.Generation, step, Run.Until, deal[i], shards) { Trace = _telemetry!.Trace });
         if (_interrupting.Count > 0)
             Hold();
     }
@@ -153,12 +155,14 @@ internal sealed partial class JobCoordinatorActor
         _windowStart = _environment.Time.GetTimestamp();
         _training = true;
         _rate.Restart(_windowStart);
+        _telemetry!.Phase(TelemetryNames.Activities.Epoch, Run.Known, Run.Active.Count);
     }
 
     private void CloseWindow()
     {
         _trained = TrainingTime;
         _training = false;
+        _telemetry?.EndPhase();
     }
 
     private void StepsDone(ParameterProtocol.Replies.StepsDone done)
@@ -169,7 +173,9 @@ internal sealed partial class JobCoordinatorActor
             End(JobStatus.Failed, failure, false);
             return;
         }
-        _rate.Add(Run.SamplesIn(Run.Known) - Run.SamplesIn(before), _environment.Time);
+        var samples = Run.SamplesIn(Run.Known) - Run.SamplesIn(before);
+        _rate.Add(samples, _environment.Time);
+        _telemetry!.Steps(Run.Known - before, samples, Run.LatestLoss, _rate.PerSecond);
         CommitWhatIsSaved();
         StandIfAllDo();
     }
@@ -218,7 +224,7 @@ internal sealed partial class JobCoordinatorActor
         _repeat = null;
         StartWindow();
         foreach (var worker in Run.Active)
-            worker.Tell(new WorkerProtocol.Commands.Continue(_job, _state.Generation, Run.Until));
+            worker.Tell(new WorkerProtocol.Commands.Continue(_job, _state.Generation, Run.Until) { Trace = _telemetry!.Trace });
     }
 
     private void JudgeEpoch(long step, MetricAccumulator validation)

@@ -2,6 +2,7 @@ using Akka.Actor;
 using Akka.Event;
 using Akka.Persistence;
 using ClusterNet.Cluster.Parameters;
+using ClusterNet.Cluster.Telemetry;
 using ClusterNet.Cluster.Workers;
 using ClusterNet.Core.Faults;
 using ClusterNet.Core.Jobs;
@@ -21,9 +22,10 @@ internal sealed partial class JobCoordinatorActor : ReceivePersistentActor, IWit
     private readonly JobId _job;
     private readonly JobState _state = new();
     private readonly Environment _environment;
-    private readonly ILoggingAdapter _log = Context.GetLogger();
+    private readonly JobLog _log;
     private readonly List<IActorRef> _interrupting = [];
     private TrainingRun? _run;
+    private JobTelemetry? _telemetry;
     private EpochJudge? _judge;
     private Action? _repeat;
 
@@ -31,6 +33,7 @@ internal sealed partial class JobCoordinatorActor : ReceivePersistentActor, IWit
     {
         _job = job;
         _environment = environment;
+        _log = new JobLog(Context.GetLogger(), () => job, () => (_state.Generation.Number, _state.Exists ? CurrentStep : -1));
         PersistenceId = $"job-{job}";
         RecoverAll();
         Command<RecoveryCompleted>(_ => { });
@@ -58,8 +61,17 @@ internal sealed partial class JobCoordinatorActor : ReceivePersistentActor, IWit
 
     private IReadOnlyList<EpochRecord> Epochs => [.. _state.Epochs, .. _run?.Epochs ?? []];
 
-    protected override void OnPersistFailure(Exception cause, object @event, long sequenceNr) =>
+    protected override void PostStop()
+    {
+        _telemetry?.Close();
+        base.PostStop();
+    }
+
+    protected override void OnPersistFailure(Exception cause, object @event, long sequenceNr)
+    {
+        NodeTelemetry.StoreFailed("journal");
         _log.Error(cause, "Job {Job}: the journal did not take {Event}; the coordinator stops and recovers from what it holds", _job, @event.GetType().Name);
+    }
 
     private void RecoverAll()
     {
@@ -101,7 +113,7 @@ internal sealed partial class JobCoordinatorActor : ReceivePersistentActor, IWit
             Sender.Tell(new Replies.Accepted(_job));
             return;
         }
-        Persist(new Events.JobSubmitted(_job, submit.Spec, submit.Plan, Now), submitted =>
+        Persist(new Events.JobSubmitted(_job, submit.Spec, submit.Plan, Now) { Trace = submit.Trace }, submitted =>
         {
             _state.Apply(submitted);
             Sender.Tell(new Replies.Accepted(_job));
@@ -134,6 +146,7 @@ internal sealed partial class JobCoordinatorActor : ReceivePersistentActor, IWit
     private void StartRun()
     {
         _run = new TrainingRun(_state);
+        _telemetry = new JobTelemetry(_job, _state.Trace);
         _judge = new EpochJudge(Spec.Training, MetricNames.HigherIsBetter);
         // shards of an earlier run may still hold later versions than this run knows of: they all go back
         _restoring = _state.RestoreStep;
@@ -169,6 +182,9 @@ internal sealed partial class JobCoordinatorActor : ReceivePersistentActor, IWit
             asker.Tell(new Replies.Accepted(_job));
         _interrupting.Clear();
         Timers.CancelAll();
+        _telemetry?.End(_state.Status.ToString().ToLowerInvariant());
+        _telemetry?.Close();
+        _telemetry = null;
         _run = null;
         Become(Idle);
     }

@@ -23,6 +23,9 @@ internal sealed class JobState
 
     public DateTimeOffset Submitted { get; private set; }
 
+    /// <summary>The traceparent of the submission; null where nobody listened.</summary>
+    public string? Trace { get; private set; }
+
     public JobStatus Status { get; private set; } = JobStatus.Preparing;
 
     public Generation Generation { get; private set; } = Generation.None;
@@ -61,7 +64,7 @@ internal sealed class JobState
 
     public void Apply(Events.JobSubmitted submitted)
     {
-        (Spec, Plan, Submitted) = (submitted.Spec, submitted.Plan, submitted.At);
+        (Spec, Plan, Submitted, Trace) = (submitted.Spec, submitted.Plan, submitted.At, submitted.Trace);
         Status = JobStatus.Preparing;
     }
 

@@ -1,3 +1,4 @@
+using ClusterNet.Cluster.Telemetry;
 using ClusterNet.Cluster.Workers;
 using ClusterNet.Core.Faults;
 using ClusterNet.Core.Jobs;
@@ -19,7 +20,11 @@ public static class TrainingProtocol
     public static class Commands
     {
         /// <summary>Start a new job. Answered by <see cref="Replies.Accepted"/> once it is journalled.</summary>
-        public sealed record Submit(JobId Job, JobSpec Spec, WorkerProtocol.JobPlan Plan) : IJobMessage;
+        public sealed record Submit(JobId Job, JobSpec Spec, WorkerProtocol.JobPlan Plan) : IJobMessage, ITraced
+        {
+            /// <inheritdoc/>
+            public string? Trace { get; init; }
+        }
 
         /// <summary>Go on from the last committed checkpoint. Answered by <see cref="Replies.Accepted"/> or <see cref="Replies.Refused"/>.</summary>
         public sealed record Resume(JobId Job) : IJobMessage;
@@ -67,7 +72,11 @@ public static class TrainingProtocol
     public static class Events
     {
         /// <summary>What a job is.</summary>
-        public sealed record JobSubmitted(JobId Job, JobSpec Spec, WorkerProtocol.JobPlan Plan, DateTimeOffset At);
+        public sealed record JobSubmitted(JobId Job, JobSpec Spec, WorkerProtocol.JobPlan Plan, DateTimeOffset At) : ITraced
+        {
+            /// <summary>The traceparent of its submission: whatever becomes of the job later belongs to that trace.</summary>
+            public string? Trace { get; init; }
+        }
 
         /// <summary>Another plan of who computes what.</summary>
         /// <param name="Generation">its number</param>

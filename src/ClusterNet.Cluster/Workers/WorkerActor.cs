@@ -2,6 +2,7 @@ using Akka.Actor;
 using Akka.Event;
 using ClusterNet.Cluster.Lanes;
 using ClusterNet.Cluster.Parameters;
+using ClusterNet.Cluster.Telemetry;
 using ClusterNet.Core.Data;
 using ClusterNet.Core.Faults;
 using ClusterNet.Core.Jobs;
@@ -28,8 +29,9 @@ internal sealed class WorkerActor : ReceiveActor, IWithTimers
     private IActorRef _coordinator;
     private readonly ModelCatalog _catalog;
     private readonly JobData _data;
-    private readonly ILoggingAdapter _log = Context.GetLogger();
     private readonly Lane _lane = Lane.Get(Context.System);
+    private readonly JobLog _log;
+    private readonly WorkerTelemetry _telemetry;
     private readonly WorkerState _state = new();
     private readonly List<(TreeNode Node, ReductionTree.Part Part)> _pushed = [];
     private readonly TensorBufferPool _gradients;
@@ -51,6 +53,8 @@ internal sealed class WorkerActor : ReceiveActor, IWithTimers
         _coordinator = coordinator;
         _catalog = catalog;
         _data = data;
+        _log = new JobLog(Context.GetLogger(), () => job.Job, () => (_state.Generation.Number, _state.Version));
+        _telemetry = new WorkerTelemetry(job.Job);
         _gradients = new TensorBufferPool(job.Plan.Layout.Length);
         _batches = BatchPlan.Of(job.Spec.Training, job.Plan.TrainingSamples);
         _plan = new ShardPlan(job.Plan.Layout.Length, job.Spec.Training.Shards);
@@ -83,6 +87,7 @@ internal sealed class WorkerActor : ReceiveActor, IWithTimers
 
     protected override void PostStop()
     {
+        _telemetry.Abandon();
         _computer?.Dispose();
         _evaluator?.Dispose();
         _loss?.Dispose();
@@ -160,6 +165,7 @@ internal sealed class WorkerActor : ReceiveActor, IWithTimers
             return;
         LetGo();
         _shards = assign.Shards;
+        _telemetry.Enter(assign.Trace);
         _selected = null;
         _awaitingSelected.Clear();
         _lackingSelected.Clear();
@@ -171,6 +177,7 @@ internal sealed class WorkerActor : ReceiveActor, IWithTimers
 
     private void Continue(Commands.Continue go)
     {
+        _telemetry.Continue(go.Trace);
         _state.Continue(go.Until);
         GoOn();
     }
@@ -195,6 +202,7 @@ internal sealed class WorkerActor : ReceiveActor, IWithTimers
     private void ComputeStep()
     {
         var step = _state.Version;
+        _telemetry.Begin(_state.Generation, step);
         foreach (var node in _state.Nodes)
         {
             var part = _computer!.ComputeNode(step, node, _batches, _gradients);
@@ -202,13 +210,14 @@ internal sealed class WorkerActor : ReceiveActor, IWithTimers
             for (var i = 0; i < _shards.Count; i++)
                 Push(i, step, node, part);
         }
+        _telemetry.Computed();
         _state.Await(step + 1);
         Timers.StartSingleTimer(Tick.Repeat, Tick.Repeat, RepeatInterval);
     }
 
     private void Push(int shard, long step, TreeNode node, ReductionTree.Part part) => _lane.Tell(
         _shards[shard],
-        new ParameterProtocol.Commands.Push(new ShardId(_job.Job, shard), _state.Generation, step, node, TensorPayload.Of(part.Buffer, _plan.Ranges[shard]), part.Statistics),
+        new ParameterProtocol.Commands.Push(new ShardId(_job.Job, shard), _state.Generation, step, node, TensorPayload.Of(part.Buffer, _plan.Ranges[shard]), part.Statistics) { Trace = _telemetry.Trace },
         Self);
 
     /// <summary>Asks the shards whose weights are lacking, by pushing again where a step was computed, by pulling where not.</summary>
@@ -241,6 +250,7 @@ internal sealed class WorkerActor : ReceiveActor, IWithTimers
         }
         else if (isAwaited && !isSelected && _state.Lacking.Count == 0)
         {
+            _telemetry.End();
             LetGo();
             GoOn();
         }

@@ -1,5 +1,6 @@
 using Akka.Actor;
 using ClusterNet.Cluster.Parameters;
+using ClusterNet.Cluster.Telemetry;
 using ClusterNet.Core.Faults;
 using ClusterNet.Core.Jobs;
 using ClusterNet.Core.Parameters;
@@ -49,10 +50,18 @@ public static class WorkerProtocol
         /// <param name="Until">the version to stop at and answer <see cref="Replies.Reached"/></param>
         /// <param name="Nodes">what it computes of each step</param>
         /// <param name="Shards">where the weights are, by shard index</param>
-        public sealed record Assign(JobId Job, Generation Generation, long Step, long Until, IReadOnlyList<TreeNode> Nodes, IReadOnlyList<IActorRef> Shards) : IWorkerMessage;
+        public sealed record Assign(JobId Job, Generation Generation, long Step, long Until, IReadOnlyList<TreeNode> Nodes, IReadOnlyList<IActorRef> Shards) : IWorkerMessage, ITraced
+        {
+            /// <inheritdoc/>
+            public string? Trace { get; init; }
+        }
 
         /// <summary>To a worker that stands at its bound: go on to the next.</summary>
-        public sealed record Continue(JobId Job, Generation Generation, long Until) : IWorkerMessage;
+        public sealed record Continue(JobId Job, Generation Generation, long Until) : IWorkerMessage, ITraced
+        {
+            /// <inheritdoc/>
+            public string? Trace { get; init; }
+        }
 
         /// <summary>To one worker: stop before the next step, which stops all, and answer <see cref="Replies.Reached"/>.</summary>
         public sealed record Hold(JobId Job, Generation Generation) : IWorkerMessage;

@@ -17,6 +17,7 @@ namespace ClusterNet.Cluster.Tests.Serialization;
 internal sealed class SampleMessages(IActorRef actor)
 {
     private static readonly JobId Job = new("digits-cnn.7");
+    private const string Trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
     private static readonly ShardId Shard = new(Job, 3);
     private static readonly Generation Generation = new(1L << 40);
     private static readonly ModelVersionId Version = new("digits-cnn", 12);
@@ -91,9 +92,9 @@ internal sealed class SampleMessages(IActorRef actor)
         var setup = new ParameterProtocol.ShardSetup(JobSpecs.Full.Training, 1L << 33, Layout, 4, 7);
         yield return setup;
         yield return new ParameterProtocol.ShardSetup(JobSpecs.Plain.Training, 1, Layout, 1, 1);
-        yield return new ParameterProtocol.Commands.Open(Shard, Generation, setup, 0, actor);
+        yield return new ParameterProtocol.Commands.Open(Shard, Generation, setup, 0, actor) { Trace = Trace };
         yield return new ParameterProtocol.Commands.Open(Shard, Generation, setup, null, actor);
-        yield return new ParameterProtocol.Commands.Push(Shard, Generation, 9, new TreeNode(2, 1), Tensor(1, -0f, float.NaN), new StepStatistics(32, 70.5, new SampleVisits(32, ulong.MaxValue)));
+        yield return new ParameterProtocol.Commands.Push(Shard, Generation, 9, new TreeNode(2, 1), Tensor(1, -0f, float.NaN), new StepStatistics(32, 70.5, new SampleVisits(32, ulong.MaxValue))) { Trace = Trace };
         yield return new ParameterProtocol.Commands.Push(Shard, Generation.None, 0, default, Tensor(), default);
         yield return new ParameterProtocol.Commands.ShareNorms(Shard, 2, 9, 1, [0.1, double.NegativeInfinity, -0.0], true);
         yield return new ParameterProtocol.Commands.Meet(Shard, Generation, [actor, actor]);
@@ -126,8 +127,8 @@ internal sealed class SampleMessages(IActorRef actor)
         foreach (var spec in JobSpecs.All)
             yield return new WorkerProtocol.Commands.Prepare(spec);
         yield return new WorkerProtocol.Commands.Enlist(Job, JobSpecs.Full, Plan, 2);
-        yield return new WorkerProtocol.Commands.Assign(Job, Generation, 9, 200, [new(1, 0), new(0, 2)], [actor]);
-        yield return new WorkerProtocol.Commands.Continue(Job, Generation, 400);
+        yield return new WorkerProtocol.Commands.Assign(Job, Generation, 9, 200, [new(1, 0), new(0, 2)], [actor]) { Trace = Trace };
+        yield return new WorkerProtocol.Commands.Continue(Job, Generation, 400) { Trace = Trace };
         yield return new WorkerProtocol.Commands.Hold(Job, Generation);
         foreach (var part in Enum.GetValues<WorkerProtocol.DataPart>())
             yield return new WorkerProtocol.Commands.Evaluate(Job, Generation, ParameterProtocol.WeightsSelection.Best, part, 3, 5);
@@ -145,7 +146,7 @@ internal sealed class SampleMessages(IActorRef actor)
 
     private static IEnumerable<object> Training()
     {
-        yield return new TrainingProtocol.Commands.Submit(Job, JobSpecs.Full, Plan);
+        yield return new TrainingProtocol.Commands.Submit(Job, JobSpecs.Full, Plan) { Trace = Trace };
         yield return new TrainingProtocol.Commands.Resume(Job);
         yield return new TrainingProtocol.Commands.Interrupt(Job);
         yield return new TrainingProtocol.Commands.Cancel(Job);
@@ -171,7 +172,7 @@ internal sealed class SampleMessages(IActorRef actor)
         yield return Result;
         yield return new JobDetails(Summary, JobSpecs.Full, Progress, Epochs, Losses, [200, 400], Result) { Ledger = Ledger, Generations = Generations };
         yield return new JobDetails(Summary, JobSpecs.Plain, Progress, [], [], [], null);
-        yield return new TrainingProtocol.Events.JobSubmitted(Job, JobSpecs.Full, Plan, Time);
+        yield return new TrainingProtocol.Events.JobSubmitted(Job, JobSpecs.Full, Plan, Time) { Trace = Trace };
         yield return new TrainingProtocol.Events.GenerationOpened(Generation, 200, "a worker left", Time);
         yield return new TrainingProtocol.Events.GenerationOpened(Generation, null, "", Time);
         yield return new TrainingProtocol.Events.CheckpointCommitted(200, Epochs, Losses, new StepStatistics(32, 70.5), TimeSpan.FromTicks(123456789), [100, 200]) { Ledger = Ledger };
@@ -210,9 +211,9 @@ internal sealed class SampleMessages(IActorRef actor)
 
     private static IEnumerable<object> Serving()
     {
-        yield return new ServingProtocol.Queries.Predict(Version, Table);
+        yield return new ServingProtocol.Queries.Predict(Version, Table) { Trace = Trace };
         yield return new ServingProtocol.Queries.Predict(Version, Array);
-        yield return new ServingProtocol.Queries.Evaluate(Version, new RawSamples.Table([], []));
+        yield return new ServingProtocol.Queries.Evaluate(Version, new RawSamples.Table([], [])) { Trace = Trace };
         yield return new ServingProtocol.Queries.Evaluate(Version, new RawSamples.Array([3], ReadOnlyMemory<float>.Empty, []));
         yield return new Prediction(Version, ["benign", "malignant"], new[] { 0.25f, 0.75f, float.NaN, -0f });
         yield return new Prediction(Version, [], ReadOnlyMemory<float>.Empty);

@@ -1,0 +1,49 @@
+using Akka.Event;
+using ClusterNet.Core.Jobs;
+
+namespace ClusterNet.Cluster.Telemetry;
+
+/// <summary>A log whose every line says, as properties beside its text, which job, generation and step it is about.</summary>
+/// <param name="log">where lines go</param>
+/// <param name="job">the job; null while it is not known</param>
+/// <param name="now">generation and step at the time of a line; negative for none</param>
+internal sealed class JobLog(ILoggingAdapter log, Func<JobId?> job, Func<(long Generation, long Step)> now) : ILoggingAdapter
+{
+    /// <summary>The properties' names.</summary>
+    public const string Job = "Job", Generation = "Generation", Step = "Step";
+
+    /// <inheritdoc/>
+    public ILogMessageFormatter Formatter => log.Formatter;
+
+    /// <inheritdoc/>
+    public bool IsDebugEnabled => log.IsDebugEnabled;
+
+    /// <inheritdoc/>
+    public bool IsInfoEnabled => log.IsInfoEnabled;
+
+    /// <inheritdoc/>
+    public bool IsWarningEnabled => log.IsWarningEnabled;
+
+    /// <inheritdoc/>
+    public bool IsErrorEnabled => log.IsErrorEnabled;
+
+    /// <inheritdoc/>
+    public bool IsEnabled(LogLevel logLevel) => log.IsEnabled(logLevel);
+
+    /// <inheritdoc/>
+    public void Log(LogLevel logLevel, Exception? cause, string format) => WithProperties().Log(logLevel, cause, format);
+
+    /// <inheritdoc/>
+    public void Log(LogLevel logLevel, Exception? cause, LogMessage message) => WithProperties().Log(logLevel, cause, message);
+
+    private ILoggingAdapter WithProperties()
+    {
+        var (generation, step) = now();
+        var line = log;
+        if (job() is { } known)
+            line = line.WithContext(Job, known.Value);
+        if (generation >= 0)
+            line = line.WithContext(Generation, generation);
+        return step >= 0 ? line.WithContext(Step, step) : line;
+    }
+}

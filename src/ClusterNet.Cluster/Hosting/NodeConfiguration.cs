@@ -29,14 +29,35 @@ internal static class NodeConfiguration
           coordinated-shutdown.exit-clr = off
           # on a signal the program first takes a checkpoint, with the node alive, and then stops the node itself
           coordinated-shutdown.run-by-clr-shutdown-hook = off
+          coordinated-shutdown.phases {
+            service-requests-done.timeout = 10s
+            service-stop.timeout = 10s
+            cluster-sharding-shutdown-region.timeout = 15s
+          }
           actor.ask-timeout = 30s
           remote.dot-netty.tcp.maximum-frame-size = 1000000b
+          # .NET takes it as leave for another process to listen on the same port
+          remote.dot-netty.tcp.tcp-reuse-addr = off
           cluster {
             periodic-tasks-initial-delay = 100ms
             gossip-interval = 200ms
             leader-actions-interval = 200ms
             run-coordinated-shutdown-when-down = on
             downing-provider-class = "Akka.Cluster.SBR.SplitBrainResolverProvider, Akka.Cluster"
+            split-brain-resolver {
+              active-strategy = keep-majority
+              stable-after = 6s
+            }
+            # heartbeats run on Akka's internal and remote dispatchers, which have threads of their own
+            failure-detector {
+              heartbeat-interval = 250ms
+              acceptable-heartbeat-pause = 1500ms
+              expected-response-after = 500ms
+            }
+            seed-node-timeout = 2s
+            retry-unsuccessful-join-after = 2s
+            # the receptionist keeps a way back for each question for so long: see RemoteRoad
+            client.receptionist.response-tunnel-receive-timeout = 600s
             log-info = off
             sharding {
               state-store-mode = ddata
@@ -58,12 +79,14 @@ internal static class NodeConfiguration
         }
         """);
 
-    /// <summary>Journal and snapshots in one SQLite file.</summary>
-    public static Config Sqlite(string connectionString) => Store("SQLite.MS", connectionString);
-
-    private static Config Store(string provider, string connectionString)
+    /// <summary>Journal and snapshots in one database.</summary>
+    /// <param name="provider">linq2db's name of its kind</param>
+    /// <param name="connectionString">opens it</param>
+    /// <param name="makesTables">whether Akka.Persistence.Sql makes its tables where they are missing</param>
+    public static Config Store(string provider, string connectionString, bool makesTables = true)
     {
         var quoted = connectionString.Replace("\\", "\\\\", StringComparison.Ordinal).Replace("\"", "\\\"", StringComparison.Ordinal);
+        var initialize = makesTables ? "on" : "off";
         return ConfigurationFactory.ParseString($$"""
             akka.persistence {
               journal {
@@ -71,6 +94,7 @@ internal static class NodeConfiguration
                 sql {
                   connection-string = "{{quoted}}"
                   provider-name = "{{provider}}"
+                  auto-initialize = {{initialize}}
                   circuit-breaker.call-timeout = 30s
                 }
               }
@@ -79,6 +103,7 @@ internal static class NodeConfiguration
                 sql {
                   connection-string = "{{quoted}}"
                   provider-name = "{{provider}}"
+                  auto-initialize = {{initialize}}
                   circuit-breaker.call-timeout = 120s
                 }
               }

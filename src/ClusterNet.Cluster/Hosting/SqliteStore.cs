@@ -1,15 +1,17 @@
+using Akka.Configuration;
 using Microsoft.Data.Sqlite;
 
 namespace ClusterNet.Cluster.Hosting;
 
 /// <summary>The embedded store: one SQLite file in a data directory that one process at a time may use.</summary>
-public sealed class SqliteStore : IDisposable
+internal sealed class SqliteStore : INodeStore
 {
     private readonly FileStream _lock;
 
     private SqliteStore(string directory, FileStream held)
     {
         _lock = held;
+        Id = ReadId(held);
         Path = System.IO.Path.Combine(directory, "clusternet.db");
     }
 
@@ -18,6 +20,14 @@ public sealed class SqliteStore : IDisposable
 
     /// <summary>What opens it.</summary>
     public string ConnectionString => new SqliteConnectionStringBuilder { DataSource = Path, Cache = SqliteCacheMode.Default, DefaultTimeout = 30 }.ToString();
+
+    /// <inheritdoc/>
+    public string Id { get; }
+
+    /// <inheritdoc/>
+    public string Description => $"SQLite, {Path}";
+
+    Config INodeStore.Configuration => NodeConfiguration.Store("SQLite.MS", ConnectionString);
 
     /// <summary>Takes the data directory, which is made if it is not there, and has the database use a write-ahead log.</summary>
     /// <exception cref="ClusterException">another process has it, or it can't be written</exception>
@@ -54,6 +64,20 @@ public sealed class SqliteStore : IDisposable
         {
             throw new ClusterException($"the data directory '{directory}' is in use by another clusternet process; wait until it ends, or name another directory with --data-dir", exception);
         }
+    }
+
+    /// <summary>The lock file holds the store's identity, given once.</summary>
+    private static string ReadId(FileStream held)
+    {
+        Span<byte> bytes = stackalloc byte[16];
+        if (held.ReadAtLeast(bytes, bytes.Length, throwOnEndOfStream: false) < bytes.Length)
+        {
+            Guid.NewGuid().TryWriteBytes(bytes);
+            held.SetLength(0);
+            held.Write(bytes);
+            held.Flush();
+        }
+        return Convert.ToHexStringLower(bytes[..8]);
     }
 
     private void UseWriteAheadLog()

@@ -25,6 +25,10 @@ public static class ParametersHosting
         new Extractor(),
         new ShardOptions { Role = Roles.Parameters });
 
+    /// <summary>Adds the way to the shards of other nodes, on a node that holds none.</summary>
+    public static AkkaConfigurationBuilder AddParametersProxy(this AkkaConfigurationBuilder builder) =>
+        builder.WithShardRegionProxy<ParameterRegion>(TypeName, Roles.Parameters, new Extractor());
+
     /// <summary>One parameter shard is one shard of Cluster.Sharding, or nearly so, so that they spread evenly.</summary>
     internal sealed class Extractor() : HashCodeMessageExtractor(1000)
     {

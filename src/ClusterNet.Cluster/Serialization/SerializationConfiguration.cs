@@ -13,6 +13,7 @@ public static class SerializationConfiguration
         ("clusternet-training", typeof(TrainingSerializer), TrainingSerializer.Table),
         ("clusternet-models", typeof(ModelSerializer), ModelSerializer.Table),
         ("clusternet-serving", typeof(ServingSerializer), ServingSerializer.Table),
+        ("clusternet-access", typeof(AccessSerializer), AccessSerializer.Table),
     ];
 
     /// <summary>

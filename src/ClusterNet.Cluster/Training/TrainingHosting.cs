@@ -45,6 +45,11 @@ public static class TrainingHosting
             new Extractor(),
             new ShardOptions { Role = Roles.Coordinator });
 
+    /// <summary>Adds the way to coordinators and directory, on a node that runs neither.</summary>
+    public static AkkaConfigurationBuilder AddTrainingProxy(this AkkaConfigurationBuilder builder) => builder
+        .WithSingletonProxy<JobDirectory>("job-directory", new ClusterSingletonOptions { Role = Roles.Coordinator })
+        .WithShardRegionProxy<JobRegion>(TypeName, Roles.Coordinator, new Extractor());
+
     private static IReadOnlyList<ICanTell> WorkerHosts(ActorSystem system) =>
     [
         .. Akka.Cluster.Cluster.Get(system).State.Members

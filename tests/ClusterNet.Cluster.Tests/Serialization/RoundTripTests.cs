@@ -46,6 +46,6 @@ public sealed class RoundTripTests(SerializationFixture fixture) : IClassFixture
     public void Manifests_are_short_and_say_their_protocol()
     {
         foreach (var sample in fixture.Samples.All())
-            Assert.Matches("^[PWTMS]:[a-z-]{2,18}$", fixture.SerializerOf(sample).Manifest(sample));
+            Assert.Matches("^[PWTMSA]:[a-z-]{2,18}$", fixture.SerializerOf(sample).Manifest(sample));
     }
 }

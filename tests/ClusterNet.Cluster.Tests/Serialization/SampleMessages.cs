@@ -1,5 +1,7 @@
 using System.Reflection;
 using Akka.Actor;
+using ClusterNet.Cluster.Access;
+using ClusterNet.Cluster.Hosting;
 using ClusterNet.Cluster.Models;
 using ClusterNet.Cluster.Parameters;
 using ClusterNet.Cluster.Serving;
@@ -78,7 +80,7 @@ internal sealed class SampleMessages(IActorRef actor)
     /// <summary>The samples of one type.</summary>
     public IReadOnlyList<object> Of(Type type) => [.. All().Where(message => message.GetType() == type)];
 
-    public IEnumerable<object> All() => Parameters().Concat(Workers()).Concat(Training()).Concat(Models()).Concat(Serving());
+    public IEnumerable<object> All() => Parameters().Concat(Workers()).Concat(Training()).Concat(Models()).Concat(Serving()).Concat(Access());
 
     public static TensorPayload Tensor(params float[] values)
     {
@@ -220,6 +222,14 @@ internal sealed class SampleMessages(IActorRef actor)
         yield return new ServingProtocol.Replies.EvaluationDone(Version, Metrics["validation"]);
         foreach (var kind in Enum.GetValues<ServingProtocol.FailureKind>())
             yield return new ServingProtocol.Replies.PredictFailed(Version, kind, Faults);
+    }
+
+    private static IEnumerable<object> Access()
+    {
+        yield return new AccessProtocol.Queries.GetMembers();
+        yield return new AccessProtocol.Replies.Members([]);
+        yield return new AccessProtocol.Replies.Members([new NodeStatus(new NodeAddress("[::1]", 65535), "weaklyup", false, ["worker", ""]), new NodeStatus(new NodeAddress("", 0), "", true, [])]);
+        yield return new AccessProtocol.Replies.Unavailable("grün ≠ 緑");
     }
 
     private static IEnumerable<Type> Nested(Type type) =>

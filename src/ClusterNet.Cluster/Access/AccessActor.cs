@@ -1,0 +1,89 @@
+using Akka.Actor;
+using Akka.Cluster;
+using Akka.Hosting;
+using ClusterNet.Cluster.Hosting;
+using ClusterNet.Cluster.Models;
+using ClusterNet.Cluster.Serving;
+using ClusterNet.Cluster.Training;
+using ClusterNet.Cluster.Workers;
+
+namespace ClusterNet.Cluster.Access;
+
+/// <summary>The key of a node's access actor in the actor registry.</summary>
+public sealed class ClusterAccess
+{
+    private ClusterAccess()
+    {
+    }
+}
+
+/// <summary>
+/// The door of a node: whatever a program asks of the cluster comes here, from within or by Akka's receptionist, and goes on to the actor that answers it, on whichever node that is.
+/// The answer goes straight to who asked.
+/// </summary>
+internal sealed class AccessActor : ReceiveActor
+{
+    /// <summary>The actor's name on every node.</summary>
+    public const string Name = "access";
+
+    private readonly Akka.Cluster.Cluster _cluster = Akka.Cluster.Cluster.Get(Context.System);
+    private int _turn;
+
+    public AccessActor(Targets targets)
+    {
+        Receive<AccessProtocol.Queries.GetMembers>(_ => Sender.Tell(Members()));
+        Receive<TrainingProtocol.IJobMessage>(message => targets.Jobs.Tell(message, Sender));
+        Receive<TrainingProtocol.Commands.Allocate>(message => targets.Directory.Tell(message, Sender));
+        Receive<TrainingProtocol.Queries.ListJobs>(message => targets.Directory.Tell(message, Sender));
+        Receive<ModelProtocol.IModelMessage>(message => targets.Models.Tell(message, Sender));
+        Receive<ModelProtocol.Queries.List>(message => targets.Models.Tell(message, Sender));
+        Receive<ServingProtocol.IVersionMessage>(message => PassOn(message, Roles.Inference, InferenceHostActor.Name));
+        Receive<WorkerProtocol.Commands.Prepare>(message => PassOn(message, Roles.Worker, WorkerHostActor.Name));
+    }
+
+    public static Props PropsFor(Targets targets) => Props.Create(() => new AccessActor(targets));
+
+    /// <summary>To this node where it has the role, else to the nodes that have it in turn.</summary>
+    private void PassOn(object message, string role, string name)
+    {
+        var able = _cluster.State.Members
+            .Where(member => member.Status == MemberStatus.Up && member.HasRole(role) && !_cluster.State.Unreachable.Contains(member))
+            .Order(Member.AgeOrdering)
+            .ToArray();
+        if (able.Length == 0)
+        {
+            Sender.Tell(new AccessProtocol.Replies.Unavailable($"no node with the role {role} is up; start one, or wait until it is"));
+            return;
+        }
+        var chosen = able.FirstOrDefault(member => member.UniqueAddress.Equals(_cluster.SelfUniqueAddress)) ?? able[_turn++ % able.Length];
+        Context.ActorSelection($"{chosen.Address}/user/{name}").Tell(message, Sender);
+    }
+
+    private AccessProtocol.Replies.Members Members() => new(
+    [
+        .. _cluster.State.Members.Order(Member.AgeOrdering).Select(member => new NodeStatus(
+            NodeAddress.Of(member.Address),
+            member.Status.ToString().ToLowerInvariant(),
+            !_cluster.State.Unreachable.Contains(member),
+            [.. member.Roles.Where(Roles.All.Contains).Order(StringComparer.Ordinal)])),
+    ]);
+
+    /// <summary>Where requests go.</summary>
+    /// <param name="Jobs">the region of coordinators, or a proxy of it</param>
+    /// <param name="Directory">of jobs</param>
+    /// <param name="Models">the registry</param>
+    internal sealed record Targets(ICanTell Jobs, ICanTell Directory, ICanTell Models);
+}
+
+/// <summary>Adds the access actor to a node.</summary>
+internal static class AccessHosting
+{
+    /// <summary>Every node has one. Comes after jobs, directory and registry, or their proxies.</summary>
+    public static AkkaConfigurationBuilder AddAccess(this AkkaConfigurationBuilder builder) => builder.WithActors((system, registry) =>
+    {
+        var targets = new AccessActor.Targets(registry.Get<JobRegion>(), registry.Get<JobDirectory>(), registry.Get<ModelRegistry>());
+        var access = system.ActorOf(AccessActor.PropsFor(targets), AccessActor.Name);
+        Akka.Cluster.Tools.Client.ClusterClientReceptionist.Get(system).RegisterService(access);
+        registry.Register<ClusterAccess>(access);
+    });
+}

@@ -1,0 +1,228 @@
+using System.Runtime.CompilerServices;
+using Akka.Actor;
+using ClusterNet.Cluster.Models;
+using ClusterNet.Cluster.Serving;
+using ClusterNet.Cluster.Telemetry;
+using ClusterNet.Cluster.Training;
+using ClusterNet.Cluster.Workers;
+using ClusterNet.Core.Faults;
+using ClusterNet.Core.Jobs;
+using ClusterNet.Data;
+
+namespace ClusterNet.Cluster.Access;
+
+/// <summary>What a program asks of a cluster, as messages: the same from within and from outside. How they get there is the road's affair.</summary>
+public abstract class ActorCluster : ICluster
+{
+    private static readonly TimeSpan AskTimeout = TimeSpan.FromSeconds(30);
+    private static readonly TimeSpan QueryTimeout = TimeSpan.FromSeconds(5);
+    private static readonly TimeSpan WatchInterval = TimeSpan.FromMilliseconds(200);
+
+    private readonly IClusterRoad _road;
+
+    /// <param name="road">to the access actor of a node</param>
+    private protected ActorCluster(IClusterRoad road) => _road = road;
+
+    /// <inheritdoc/>
+    public async Task<JobId> SubmitAsync(JobSpec spec, CancellationToken cancel = default)
+    {
+        ArgumentNullException.ThrowIfNull(spec);
+        using var activity = Tracing.Training.StartActivity(TelemetryNames.Activities.Submit);
+        // reading the data may take long: who submits decides how long to wait
+        var prepared = await AskAsync(new WorkerProtocol.Commands.Prepare(spec), Timeout.InfiniteTimeSpan, cancel).ConfigureAwait(false);
+        if (prepared is WorkerProtocol.Replies.Rejected rejected)
+            throw new InputException(rejected.Faults);
+        var allocated = await AskAsync<TrainingProtocol.Replies.Allocated>(new TrainingProtocol.Commands.Allocate(spec.Name), cancel).ConfigureAwait(false);
+        var plan = Expect<WorkerProtocol.Replies.Prepared>(prepared).Plan;
+        activity?.SetTag(TelemetryNames.Tags.Job, allocated.Job.Value);
+        await AskAsync<TrainingProtocol.Replies.Accepted>(new TrainingProtocol.Commands.Submit(allocated.Job, spec, plan) { Trace = activity?.Id }, cancel).ConfigureAwait(false);
+        return allocated.Job;
+    }
+
+    /// <inheritdoc/>
+    public Task ResumeAsync(JobId job, CancellationToken cancel = default) =>
+        CommandAsync(job, new TrainingProtocol.Commands.Resume(job), cancel);
+
+    /// <inheritdoc/>
+    public async Task InterruptAsync(JobId job, CancellationToken cancel = default)
+    {
+        await RequireAsync(job, cancel).ConfigureAwait(false);
+        // to come to the next step and save it may take long; asking again changes nothing
+        while (true)
+        {
+            try
+            {
+                Expect<TrainingProtocol.Replies.Accepted>(await _road.AskAsync(new TrainingProtocol.Commands.Interrupt(job), AskTimeout, cancel).ConfigureAwait(false));
+                return;
+            }
+            catch (AskTimeoutException)
+            {
+                cancel.ThrowIfCancellationRequested();
+            }
+        }
+    }
+
+    /// <inheritdoc/>
+    public Task CancelAsync(JobId job, CancellationToken cancel = default) =>
+        CommandAsync(job, new TrainingProtocol.Commands.Cancel(job), cancel);
+
+    /// <inheritdoc/>
+    public async IAsyncEnumerable<JobProgress> WatchAsync(JobId job, [EnumeratorCancellation] CancellationToken cancel = default)
+    {
+        await RequireAsync(job, cancel).ConfigureAwait(false);
+        while (true)
+        {
+            var progress = Expect<JobProgress>(await QueryAsync(new TrainingProtocol.Queries.GetProgress(job), cancel).ConfigureAwait(false));
+            yield return progress;
+            if (progress.Status is not (JobStatus.Preparing or JobStatus.Training))
+                yield break;
+            await Task.Delay(WatchInterval, cancel).ConfigureAwait(false);
+        }
+    }
+
+    /// <inheritdoc/>
+    public async Task<IReadOnlyList<JobSummary>> JobsAsync(CancellationToken cancel = default)
+    {
+        var ids = await IdsAsync(cancel).ConfigureAwait(false);
+        var summaries = new List<JobSummary>();
+        foreach (var id in ids)
+        {
+            // an id is given out just before its job is submitted: in between there is nothing to tell
+            if (await QueryAsync(new TrainingProtocol.Queries.GetDetails(id), cancel).ConfigureAwait(false) is JobDetails details)
+                summaries.Add(details.Summary);
+        }
+        return summaries;
+    }
+
+    /// <inheritdoc/>
+    public async Task<JobDetails> JobAsync(JobId job, CancellationToken cancel = default)
+    {
+        await RequireAsync(job, cancel).ConfigureAwait(false);
+        return Expect<JobDetails>(await QueryAsync(new TrainingProtocol.Queries.GetDetails(job), cancel).ConfigureAwait(false));
+    }
+
+    /// <inheritdoc/>
+    public async Task<IReadOnlyList<ModelVersion>> ModelsAsync(CancellationToken cancel = default) =>
+        (await AskAsync<ModelProtocol.Replies.Models>(new ModelProtocol.Queries.List(), cancel).ConfigureAwait(false)).Versions;
+
+    /// <inheritdoc/>
+    public async Task<ModelVersion> ModelAsync(string model, int? version, CancellationToken cancel = default) =>
+        await AskAsync(new ModelProtocol.Queries.Find(model, version), AskTimeout, cancel).ConfigureAwait(false) switch
+        {
+            ModelProtocol.Replies.Found found => found.Stored.Version,
+            ModelProtocol.Replies.Unknown unknown => throw new InputException([unknown.Fault]),
+            var other => throw Failure(other),
+        };
+
+    /// <inheritdoc/>
+    public async Task<IReadOnlyList<ModelVersionId>> DeleteModelAsync(string model, int? version, CancellationToken cancel = default) =>
+        await AskAsync(new ModelProtocol.Commands.Delete(model, version), AskTimeout, cancel).ConfigureAwait(false) switch
+        {
+            ModelProtocol.Replies.Deleted deleted => deleted.Versions,
+            ModelProtocol.Replies.Unknown unknown => throw new InputException([unknown.Fault]),
+            var other => throw Failure(other),
+        };
+
+    /// <inheritdoc/>
+    public async Task<Prediction> PredictAsync(ModelVersionId version, RawSamples samples, CancellationToken cancel = default)
+    {
+        using var activity = Tracing.Serving.StartActivity(TelemetryNames.Activities.Predict)?.SetTag(TelemetryNames.Tags.Model, version.ToString());
+        var query = new ServingProtocol.Queries.Predict(version, samples) { Trace = activity?.Id };
+        return Answered<Prediction>(await AskAsync(query, Timeout.InfiniteTimeSpan, cancel).ConfigureAwait(false));
+    }
+
+    /// <inheritdoc/>
+    public async Task<IReadOnlyDictionary<string, double>> EvaluateAsync(ModelVersionId version, RawSamples samples, CancellationToken cancel = default)
+    {
+        using var activity = Tracing.Serving.StartActivity(TelemetryNames.Activities.Predict)?.SetTag(TelemetryNames.Tags.Model, version.ToString());
+        var query = new ServingProtocol.Queries.Evaluate(version, samples) { Trace = activity?.Id };
+        return Answered<ServingProtocol.Replies.EvaluationDone>(await AskAsync(query, Timeout.InfiniteTimeSpan, cancel).ConfigureAwait(false)).Metrics;
+    }
+
+    /// <summary>The nodes as one of them sees them.</summary>
+    public async Task<IReadOnlyList<NodeStatus>> MembersAsync(CancellationToken cancel = default) =>
+        (await AskAsync<AccessProtocol.Replies.Members>(new AccessProtocol.Queries.GetMembers(), cancel).ConfigureAwait(false)).Nodes;
+
+    /// <inheritdoc/>
+    public virtual ValueTask DisposeAsync()
+    {
+        GC.SuppressFinalize(this);
+        return ValueTask.CompletedTask;
+    }
+
+    private async Task CommandAsync(JobId job, TrainingProtocol.IJobMessage command, CancellationToken cancel)
+    {
+        await RequireAsync(job, cancel).ConfigureAwait(false);
+        Expect<TrainingProtocol.Replies.Accepted>(await AskAsync(command, AskTimeout, cancel).ConfigureAwait(false));
+    }
+
+    private async Task<IReadOnlyList<JobId>> IdsAsync(CancellationToken cancel) =>
+        (await AskAsync<TrainingProtocol.Replies.Jobs>(new TrainingProtocol.Queries.ListJobs(), cancel).ConfigureAwait(false)).Ids;
+
+    /// <summary>Asking a coordinator starts it: that must not happen for a name that was mistyped.</summary>
+    private async Task RequireAsync(JobId job, CancellationToken cancel)
+    {
+        var ids = await IdsAsync(cancel).ConfigureAwait(false);
+        if (!ids.Contains(job))
+        {
+            throw new InputException([new Fault("job", ids.Count == 0 ? $"there is no job '{job}', and no other one in {_road.Place}" : $"there is no job '{job}'; 'clusternet jobs list' names those there are")
+            {
+                Found = job.Value,
+                Candidates = [.. ids.Select(id => id.Value)],
+            }]);
+        }
+    }
+
+    private async Task<T> AskAsync<T>(object message, CancellationToken cancel) =>
+        Expect<T>(await AskAsync(message, AskTimeout, cancel).ConfigureAwait(false));
+
+    private async Task<object> AskAsync(object message, TimeSpan patience, CancellationToken cancel)
+    {
+        try
+        {
+            return await _road.AskAsync(message, patience, cancel).ConfigureAwait(false);
+        }
+        catch (AskTimeoutException exception)
+        {
+            throw new ClusterException($"no answer to {message.GetType().Name} within {patience.TotalSeconds:0} s from {_road.Place}; the log of the node says more", exception);
+        }
+    }
+
+    /// <summary>Asks a job's coordinator what asking twice does not change. A coordinator that dies takes the questions in its mailbox along: they are asked again.</summary>
+    private async Task<object> QueryAsync(TrainingProtocol.IJobMessage query, CancellationToken cancel)
+    {
+        for (var left = AskTimeout - QueryTimeout; left > TimeSpan.Zero; left -= QueryTimeout)
+        {
+            try
+            {
+                return await _road.AskAsync(query, QueryTimeout, cancel).ConfigureAwait(false);
+            }
+            catch (AskTimeoutException)
+            {
+                cancel.ThrowIfCancellationRequested();
+            }
+        }
+        return await AskAsync(query, QueryTimeout, cancel).ConfigureAwait(false);
+    }
+
+    private static T Expect<T>(object answer) => answer switch
+    {
+        T expected => expected,
+        AccessProtocol.Replies.Unavailable unavailable => throw new ClusterException(unavailable.Reason),
+        TrainingProtocol.Replies.Refused refused => throw new InputException(refused.Faults),
+        _ => throw Failure(answer),
+    };
+
+    private static T Answered<T>(object answer) => answer is ServingProtocol.Replies.PredictFailed failed
+        ? throw (failed.Kind is ServingProtocol.FailureKind.InvalidInput or ServingProtocol.FailureKind.UnknownModel
+            ? new InputException(failed.Faults)
+            : new ClusterException(string.Join("; ", failed.Faults)))
+        : Expect<T>(answer);
+
+    private static ClusterException Failure(object answer) => answer switch
+    {
+        Status.Failure { Cause: ClusterException failure } => failure,
+        Status.Failure failure => new ClusterException(failure.Cause.Message, failure.Cause),
+        _ => new ClusterException($"unexpected answer {answer.GetType().Name}; the node's log says more"),
+    };
+}

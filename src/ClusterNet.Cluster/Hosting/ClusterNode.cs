@@ -1,0 +1,215 @@
+using Akka.Actor;
+using Akka.Cluster.Hosting;
+using Akka.Hosting;
+using Akka.Remote.Hosting;
+using ClusterNet.Cluster.Access;
+using ClusterNet.Cluster.Models;
+using ClusterNet.Cluster.Parameters;
+using ClusterNet.Cluster.Serialization;
+using ClusterNet.Cluster.Serving;
+using ClusterNet.Cluster.Telemetry;
+using ClusterNet.Cluster.Training;
+using ClusterNet.Cluster.Workers;
+using ClusterNet.Core.Faults;
+using ClusterNet.Learning.Models;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Hosting;
+using Microsoft.Extensions.Logging;
+
+namespace ClusterNet.Cluster.Hosting;
+
+/// <summary>One node of a cluster: an actor system with what its roles need. Disposing of it leaves the cluster in order.</summary>
+public sealed class ClusterNode : IAsyncDisposable
+{
+    private static readonly TimeSpan JoinPatience = TimeSpan.FromSeconds(30);
+
+    private readonly IHost _host;
+    private readonly INodeStore _store;
+    private bool _isLeaving;
+
+    private ClusterNode(IHost host, INodeStore store, NodeOptions options)
+    {
+        _host = host;
+        _store = store;
+        Options = options;
+        System = host.Services.GetRequiredService<ActorSystem>();
+        var access = host.Services.GetRequiredService<ActorRegistry>().Get<ClusterAccess>();
+        Road = new LocalRoad(access, options.Seeds.Count == 0 && options.Postgres is null ? "this data directory" : "this cluster");
+        Cluster = new View(Road);
+    }
+
+    /// <summary>What it was told.</summary>
+    public NodeOptions Options { get; }
+
+    /// <summary>The node's actor system.</summary>
+    public ActorSystem System { get; }
+
+    /// <summary>What this process can ask of the cluster. Disposing of it changes nothing.</summary>
+    public ICluster Cluster { get; }
+
+    /// <summary>What others reach it by.</summary>
+    public NodeAddress Address => NodeAddress.Of(Akka.Cluster.Cluster.Get(System).SelfAddress);
+
+    /// <summary>Where its jobs and weights are kept, for people; without secrets.</summary>
+    public string Store => _store.Description;
+
+    /// <summary>Done when the node has ended by itself, with the reason: it was on the smaller side of a split, or was told to leave.</summary>
+    public Task<string> Ended => EndedAsync();
+
+    internal IClusterRoad Road { get; }
+
+    internal IServiceProvider Services => _host.Services;
+
+    /// <summary>Starts a node, and waits until it is a member that is up.</summary>
+    /// <param name="options">what it is told</param>
+    /// <param name="catalog">the models that jobs may name; the same on all nodes</param>
+    /// <param name="logging">where its log goes; nowhere where null</param>
+    /// <param name="cancel">gives up</param>
+    /// <exception cref="InputException">settings that can't be used, all of them</exception>
+    /// <exception cref="ClusterException">the store can't be used, a port is taken, or the cluster has another store</exception>
+    public static async Task<ClusterNode> StartAsync(NodeOptions options, ModelCatalog catalog, Action<ILoggingBuilder>? logging = null, CancellationToken cancel = default)
+    {
+        ArgumentNullException.ThrowIfNull(options);
+        if (options.Validate() is { Count: > 0 } faults)
+            throw new InputException(faults);
+        var store = await OpenStoreAsync(options, cancel).ConfigureAwait(false);
+        IHost? host = null;
+        try
+        {
+            host = Build(options, store, catalog, logging);
+            await StartAsync(host, options, cancel).ConfigureAwait(false);
+            var node = new ClusterNode(host, store, options);
+            await node.JoinAsync(cancel).ConfigureAwait(false);
+            return node;
+        }
+        catch
+        {
+            await StopAsync(host, store).ConfigureAwait(false);
+            throw;
+        }
+    }
+
+    /// <summary>Leaves the cluster in order: others take its shards and jobs over, its workers finish their slice, its inference actors what they hold.</summary>
+    public async ValueTask DisposeAsync()
+    {
+        _isLeaving = true;
+        await StopAsync(_host, _store).ConfigureAwait(false);
+    }
+
+    private static async Task<INodeStore> OpenStoreAsync(NodeOptions options, CancellationToken cancel) => options switch
+    {
+        { NeedsStore: false } => new NoStore(),
+        { Postgres: { } connectionString } => await PostgresStore.OpenAsync(connectionString, cancel).ConfigureAwait(false),
+        _ => SqliteStore.Open(options.DataDirectory),
+    };
+
+    private static IHost Build(NodeOptions options, INodeStore store, ModelCatalog catalog, Action<ILoggingBuilder>? logging)
+    {
+        var builder = Host.CreateEmptyApplicationBuilder(new HostApplicationBuilderSettings { DisableDefaults = true });
+        builder.Logging.ClearProviders();
+        logging?.Invoke(builder.Logging);
+        builder.Services.AddSingleton<IHostLifetime, ProgramLifetime>();
+        // a node leaves within the bounds of Akka's coordinated shutdown
+        builder.Services.Configure<HostOptions>(host => host.ShutdownTimeout = Timeout.InfiniteTimeSpan);
+        builder.Services.AddAkka(NodeConfiguration.SystemName, (akka, _) =>
+        {
+            akka
+                .AddHocon(NodeConfiguration.Cluster, HoconAddMode.Prepend)
+                .AddHocon(SerializationConfiguration.Config, HoconAddMode.Prepend)
+                .AddHocon(store.Configuration, HoconAddMode.Append)
+                .AddHocon(options.Hocon, HoconAddMode.Prepend)
+                .ConfigureLoggers(loggers =>
+                {
+                    loggers.ClearLoggers();
+                    loggers.LogLevel = Akka.Event.LogLevel.InfoLevel;
+                    loggers.AddLoggerFactory();
+                })
+                .WithRemoting(new RemoteOptions { HostName = options.Host, Port = options.Port, PublicHostName = options.ReachableHost })
+                .WithClustering(new ClusterOptions { Roles = [.. options.Roles, .. StoreCheck.RolesOf(store)] });
+            AddRoles(akka, options, catalog);
+        });
+        return builder.Build();
+    }
+
+    /// <summary>What a node does not have itself it has a proxy of, so that every node can be asked everything.</summary>
+    private static void AddRoles(AkkaConfigurationBuilder akka, NodeOptions options, ModelCatalog catalog)
+    {
+        var roles = options.Roles.ToHashSet();
+        if (roles.Contains(Roles.Parameters))
+            akka.AddParameters();
+        else
+            akka.AddParametersProxy();
+        if (roles.Contains(Roles.Coordinator))
+            akka.AddModelRegistry(Roles.Coordinator).AddTraining(TimeProvider.System);
+        else
+            akka.AddModelRegistryProxy(Roles.Coordinator).AddTrainingProxy();
+        if (roles.Contains(Roles.Worker))
+            akka.AddWorkers(catalog);
+        if (roles.Contains(Roles.Inference))
+            akka.AddServing(catalog);
+        akka.AddAccess().AddTelemetry();
+    }
+
+    private static async Task StartAsync(IHost host, NodeOptions options, CancellationToken cancel)
+    {
+        try
+        {
+            await host.StartAsync(cancel).ConfigureAwait(false);
+        }
+        catch (Exception exception) when (BindFault(exception) is { } reason)
+        {
+            throw new ClusterException($"the node can't listen on {options.Host}:{options.Port}: {reason}; give another 'port', or 'host', or end what uses it");
+        }
+    }
+
+    private static string? BindFault(Exception exception)
+    {
+        for (var cause = exception; cause is not null; cause = cause is AggregateException { InnerExceptions: [var first, ..] } ? first : cause.InnerException)
+        {
+            if (cause is global::System.Net.Sockets.SocketException socket)
+                return socket.Message;
+        }
+        return null;
+    }
+
+    private async Task JoinAsync(CancellationToken cancel)
+    {
+        var cluster = Akka.Cluster.Cluster.Get(System);
+        if (Options.Seeds.Count == 0)
+        {
+            using var patience = CancellationTokenSource.CreateLinkedTokenSource(cancel);
+            patience.CancelAfter(JoinPatience);
+            await cluster.JoinAsync(cluster.SelfAddress, patience.Token).ConfigureAwait(false);
+            return;
+        }
+        var seeds = Options.Seeds.Select(seed => NodeAddress.TryParse(seed, out var address) ? address.ToAkka(cluster.SelfAddress.Protocol) : throw new InputException("seeds", seed));
+        await cluster.JoinSeedNodesAsync(seeds, cancel).ConfigureAwait(false);
+        if (StoreCheck.Fault(cluster.State, cluster.SelfMember) is { } fault)
+            throw new ClusterException(fault);
+    }
+
+    private async Task<string> EndedAsync()
+    {
+        await System.WhenTerminated.ConfigureAwait(false);
+        if (_isLeaving)
+            return "it was stopped";
+        return CoordinatedShutdown.Get(System).ShutdownReason switch
+        {
+            CoordinatedShutdown.ClusterDowningReason => "it was cut off from most of the cluster, or the others took it for dead; it gives up what it holds, and they go on. Start it again to have it join them",
+            CoordinatedShutdown.ClusterLeavingReason => "it was asked to leave the cluster",
+            _ => "its actor system stopped",
+        };
+    }
+
+    private static async Task StopAsync(IHost? host, INodeStore store)
+    {
+        if (host is not null)
+        {
+            await host.StopAsync().ConfigureAwait(false);
+            host.Dispose();
+        }
+        store.Dispose();
+    }
+
+    private sealed class View(IClusterRoad road) : ActorCluster(road);
+}

@@ -1,0 +1,101 @@
+using System.Globalization;
+using System.Security.Cryptography;
+using System.Text;
+using Akka.Configuration;
+using Npgsql;
+
+namespace ClusterNet.Cluster.Hosting;
+
+/// <summary>The store of a cluster of many nodes: one PostgreSQL database.</summary>
+internal sealed class PostgresStore : INodeStore
+{
+    // any number that nobody else takes: nodes that start at the same moment make the tables one after the other
+    private const long StartLock = 0x436C75737465724E;
+    private const int ConnectSeconds = 15;
+
+    private readonly string _connectionString;
+
+    private PostgresStore(NpgsqlConnectionStringBuilder builder, string id)
+    {
+        _connectionString = builder.ConnectionString;
+        Id = id;
+        Description = string.Create(CultureInfo.InvariantCulture, $"PostgreSQL, {builder.Host}:{builder.Port}/{builder.Database}");
+    }
+
+    public string Id { get; }
+
+    public string Description { get; }
+
+    public Config Configuration => NodeConfiguration.Store("PostgreSQL.15", _connectionString, makesTables: false);
+
+    /// <summary>What is wrong with a connection string; null where nothing is. Never repeats it: it holds a password.</summary>
+    public static string? Fault(string connectionString)
+    {
+        const string Right = "give Host=...;Database=...;Username=...;Password=...";
+        try
+        {
+            var builder = new NpgsqlConnectionStringBuilder(connectionString);
+            return builder switch
+            {
+                { Host: null or "" } => $"names no Host; {Right}",
+                { Database: null or "" } => $"names no Database; {Right}",
+                { Username: null or "" } => $"names no Username; {Right}",
+                _ => null,
+            };
+        }
+        catch (Exception error) when (error is ArgumentException or FormatException or InvalidCastException or OverflowException or NotSupportedException)
+        {
+            return $"not a connection string of PostgreSQL; {Right}";
+        }
+    }
+
+    /// <summary>Connects and makes the tables where they are missing.</summary>
+    /// <exception cref="ClusterException">the database does not answer or refuses</exception>
+    public static async Task<PostgresStore> OpenAsync(string connectionString, CancellationToken cancel)
+    {
+        var builder = new NpgsqlConnectionStringBuilder(connectionString) { PersistSecurityInfo = false, ApplicationName = "clusternet" };
+        var place = string.Create(CultureInfo.InvariantCulture, $"{builder.Host}:{builder.Port}/{builder.Database}");
+        using var patience = CancellationTokenSource.CreateLinkedTokenSource(cancel);
+        patience.CancelAfter(TimeSpan.FromSeconds(ConnectSeconds));
+        try
+        {
+            await using var connection = new NpgsqlConnection(builder.ConnectionString);
+            await connection.OpenAsync(patience.Token).ConfigureAwait(false);
+            return new PostgresStore(builder, await PrepareAsync(connection, patience.Token).ConfigureAwait(false));
+        }
+        catch (Exception exception) when (exception is NpgsqlException or TimeoutException or InvalidOperationException || (exception is OperationCanceledException && !cancel.IsCancellationRequested))
+        {
+            // Npgsql keeps passwords out of its messages
+            var reason = exception is OperationCanceledException ? $"no answer within {ConnectSeconds} s" : exception.Message;
+            throw new ClusterException($"the store PostgreSQL {place} can't be used: {reason}; see that it runs, that the database is there and that its user may create tables in it");
+        }
+    }
+
+    public void Dispose()
+    {
+    }
+
+    private static async Task<string> PrepareAsync(NpgsqlConnection connection, CancellationToken cancel)
+    {
+        await using var transaction = await connection.BeginTransactionAsync(cancel).ConfigureAwait(false);
+        await using var command = new NpgsqlCommand(string.Create(CultureInfo.InvariantCulture, $"SELECT pg_advisory_xact_lock({StartLock})"), connection, transaction);
+        await command.ExecuteNonQueryAsync(cancel).ConfigureAwait(false);
+        command.CommandText = Tables();
+        await command.ExecuteNonQueryAsync(cancel).ConfigureAwait(false);
+        command.CommandText = "INSERT INTO clusternet_store (id) SELECT @id WHERE NOT EXISTS (SELECT FROM clusternet_store)";
+        command.Parameters.AddWithValue("id", Convert.ToHexStringLower(RandomNumberGenerator.GetBytes(8)));
+        await command.ExecuteNonQueryAsync(cancel).ConfigureAwait(false);
+        command.Parameters.Clear();
+        command.CommandText = "SELECT id FROM clusternet_store";
+        var id = (string)(await command.ExecuteScalarAsync(cancel).ConfigureAwait(false))!;
+        await transaction.CommitAsync(cancel).ConfigureAwait(false);
+        return id;
+    }
+
+    private static string Tables()
+    {
+        using var stream = typeof(PostgresStore).Assembly.GetManifestResourceStream("postgres.sql")!;
+        using var reader = new StreamReader(stream, Encoding.UTF8);
+        return reader.ReadToEnd();
+    }
+}

@@ -1,0 +1,111 @@
+using ClusterNet.Cluster.Hosting;
+using ClusterNet.Cluster.Training;
+using ClusterNet.Core.Faults;
+using ClusterNet.Core.Jobs;
+using ClusterNet.Data;
+
+namespace ClusterNet.Cluster.Tests.Clusters;
+
+/// <summary>Nodes that share out the roles are one cluster: any of them takes any question, and a job ends with the same weights as in one process.</summary>
+public sealed class ClusterNodeTests
+{
+    private static readonly JobSpec Job = TestJobs.Wdbc("mlp", training => training with { Workers = 2, Shards = 2 }, ("hidden", ["16"]));
+
+    [SkippableFact]
+    public async Task Nodes_of_one_role_each_train_on_PostgreSQL_as_one_process_does()
+    {
+        await using var database = await PostgresDatabase.CreateAsync();
+        await using var nodes = new Nodes();
+        foreach (var role in new[] { Roles.Coordinator, Roles.Parameters, Roles.Parameters, Roles.Worker, Roles.Worker, Roles.Inference, Roles.Gateway })
+            await nodes.StartAsync(new NodeOptions { Name = $"{role}-{nodes.All.Count}", Roles = [role], Postgres = database.ConnectionString });
+
+        var result = await TrainAsync(nodes, nodes.All[^1].Cluster);
+        Assert.Equal(OneHash.ClusterFixture.Plain(Job).SelectedSha256, result.WeightsSha256);
+
+        var samples = new RawSamples.Array([30], new float[30], []);
+        foreach (var node in nodes.All)
+        {
+            Assert.Equal(2, (await node.Cluster.PredictAsync(result.Version, samples).WaitAsync(Nodes.Patience)).Outputs.Length);
+            Assert.Equal(result.Version, Assert.Single(await node.Cluster.ModelsAsync()).Id);
+        }
+        Assert.True((long)(await database.AskAsync("SELECT count(*) FROM journal"))! > 0);
+        Assert.All(nodes.All, node => Assert.DoesNotContain("assword", node.Store, StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public async Task With_SQLite_one_node_has_the_store_and_others_compute()
+    {
+        await using var nodes = new Nodes();
+        await nodes.StartAsync(new NodeOptions { Name = "store", Roles = [Roles.Coordinator, Roles.Parameters, Roles.Inference] });
+        await nodes.StartAsync(new NodeOptions { Name = "worker-1", Roles = [Roles.Worker] });
+        await nodes.StartAsync(new NodeOptions { Name = "worker-2", Roles = [Roles.Worker] });
+        Assert.Equal("none", nodes.All[1].Store);
+        Assert.Equal(OneHash.ClusterFixture.Plain(Job).SelectedSha256, (await TrainAsync(nodes, nodes.All[2].Cluster)).WeightsSha256);
+    }
+
+    [Fact]
+    public async Task A_node_with_another_store_is_refused()
+    {
+        await using var nodes = new Nodes();
+        await nodes.StartAsync(new NodeOptions { Name = "one", Roles = [Roles.Coordinator] });
+        var refused = await Assert.ThrowsAsync<ClusterException>(() => nodes.StartAsync(new NodeOptions { Name = "two", Roles = [Roles.Parameters] }));
+        Assert.Contains("different stores", refused.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_port_that_is_taken_is_named()
+    {
+        await using var nodes = new Nodes();
+        var first = await nodes.StartAsync(new NodeOptions { Name = "one", Roles = [Roles.Gateway] });
+        var refused = await Assert.ThrowsAsync<ClusterException>(() => nodes.StartAsync(new NodeOptions { Name = "two", Roles = [Roles.Gateway], Port = first.Address.Port }));
+        Assert.Contains(first.Address.ToString(), refused.Message, StringComparison.Ordinal);
+    }
+
+    [SkippableFact]
+    public async Task A_store_that_does_not_answer_is_named_without_its_password()
+    {
+        await using var nodes = new Nodes();
+        var port = Nodes.FreePort();
+        var refused = await Assert.ThrowsAsync<ClusterException>(() =>
+            nodes.StartAsync(new NodeOptions { Postgres = $"Host=127.0.0.1;Port={port};Database=nowhere;Username=me;Password=geheim" }));
+        Assert.Contains($"127.0.0.1:{port}/nowhere", refused.Message, StringComparison.Ordinal);
+        Assert.DoesNotContain("geheim", refused.ToString(), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task All_that_is_wrong_with_the_settings_is_said_at_once()
+    {
+        var options = new NodeOptions
+        {
+            Name = "a b",
+            Host = "0.0.0.0",
+            Port = 70000,
+            Seeds = ["node-1", "node-1:4053", "::1:4053", "[::1]:4053"],
+            Roles = ["worker", "parameter"],
+            Workers = 0,
+            Postgres = "Host=db;Pasword=geheim",
+            Hocon = "akka { a = [ }",
+        };
+        var refused = await Assert.ThrowsAsync<InputException>(() => ClusterNode.StartAsync(options, new Learning.Models.ModelCatalog([])));
+        Assert.Equal(
+            ["name", "public-host", "port", "seeds[0]", "seeds[2]", "roles[1]", "workers", "data-dir", "store.postgres", "hocon"],
+            refused.Faults.Select(fault => fault.Place));
+        Assert.DoesNotContain("geheim", refused.Message, StringComparison.Ordinal);
+    }
+
+    private static async Task<JobResult> TrainAsync(Nodes nodes, ICluster cluster)
+    {
+        using var patience = new CancellationTokenSource(Nodes.Patience);
+        try
+        {
+            var job = await cluster.SubmitAsync(Job, patience.Token);
+            await foreach (var progress in cluster.WatchAsync(job, patience.Token))
+                Assert.True(progress.Status is not JobStatus.Failed, progress.Failure);
+            return (await cluster.JobAsync(job, patience.Token)).Result!;
+        }
+        catch (Exception error) when (error is OperationCanceledException or ClusterException)
+        {
+            throw new TimeoutException($"{error.Message}\n{nodes.Log}", error);
+        }
+    }
+}

@@ -1,5 +1,6 @@
 using Akka.Configuration;
 using Akka.Persistence.Sql;
+using ClusterNet.Cluster.Lanes;
 
 namespace ClusterNet.Cluster.Hosting;
 
@@ -22,6 +23,8 @@ internal static class NodeConfiguration
           }
         }
         akka {
+          # from the start: peers ask it where it is before anything is sent by this node
+          extensions = ["{{typeof(LaneExtension).FullName}}, {{typeof(LaneExtension).Assembly.GetName().Name}}"]
           stdout-loglevel = OFF
           stdout-logger-class = "{{typeof(SilentLogger).FullName}}, {{typeof(SilentLogger).Assembly.GetName().Name}}"
           log-dead-letters = off

@@ -20,6 +20,9 @@ public readonly record struct TensorPayload(TensorBuffer Buffer, int Offset, int
     /// <summary>The values.</summary>
     public ReadOnlySpan<float> Span => Buffer.Array.AsSpan(Offset, Length);
 
+    /// <summary>The values, for who can't have a span.</summary>
+    public ReadOnlyMemory<float> Memory => Buffer.Array.AsMemory(Offset, Length);
+
     /// <summary>Gives the hold back.</summary>
     public void Release() => Buffer.Release();
 

@@ -1,5 +1,6 @@
 using System.Runtime.Serialization;
 using Akka.Actor;
+using ClusterNet.Cluster.Parameters;
 using Google.Protobuf;
 
 namespace ClusterNet.Cluster.Serialization;
@@ -9,7 +10,17 @@ namespace ClusterNet.Cluster.Serialization;
 /// <param name="Manifest">its name in stores and on the wire: never changes</param>
 /// <param name="Write">message to bytes</param>
 /// <param name="Read">bytes to message, in an actor system that knows the actors it names</param>
-internal sealed record Codec(Type Type, string Manifest, Func<object, byte[]> Write, Func<byte[], ExtendedActorSystem, object> Read);
+/// <param name="Lane">how it travels by the lane; null for what does not. What does has no bytes for Akka: writing and reading refuse</param>
+internal sealed record Codec(Type Type, string Manifest, Func<object, byte[]> Write, Func<byte[], ExtendedActorSystem, object> Read, LaneCodec? Lane = null);
+
+/// <summary>How a message with tensors travels by the lane.</summary>
+/// <param name="Type">the message</param>
+/// <param name="Manifest">its name on the wire: never changes</param>
+/// <param name="Head">all but the tensors</param>
+/// <param name="Tensors">the tensors, in the order they are read; the message's holds on them</param>
+/// <param name="Read">the message of a head, which lies in bytes from an offset on with a length, and tensors</param>
+internal sealed record LaneCodec(
+    Type Type, string Manifest, Func<object, IMessage> Head, Func<object, IReadOnlyList<TensorPayload>> Tensors, Func<byte[], int, int, ITensors, object> Read);
 
 /// <summary>The messages of one protocol. What can be sent or stored is exactly what stands in a table.</summary>
 /// <param name="protocol">for errors</param>
@@ -32,21 +43,41 @@ internal sealed class CodecTable(string protocol)
         where TWire : IMessage<TWire>, new() =>
         Add(new Codec(typeof(T), manifest, message => WireMessage.Write(write((T)message)), (bytes, system) => read(WireMessage.Read<TWire>(bytes), system)));
 
-    /// <summary>A message with tensors, as a frame: a protobuf message at its head, raw values behind.</summary>
+    /// <summary>What is stored with tensors, as a frame: a protobuf message at its head, raw values behind, a checksum over all.</summary>
     /// <param name="manifest">never changes</param>
     /// <param name="head">all but the tensors; says how long each is</param>
     /// <param name="tensors">the tensors, in the order they are read</param>
     /// <param name="read">puts both together</param>
-    /// <param name="damaged">where given, a checksum guards the frame, and this says from the head what is damaged, e.g. "checkpoint of shard x"</param>
+    /// <param name="damaged">says from the head what is damaged, e.g. "checkpoint of shard x"</param>
     public CodecTable AddFrame<T, TWire>(
-        string manifest, Func<T, TWire> head, Func<T, IEnumerable<ReadOnlyMemory<float>>> tensors, Func<TWire, TensorFrame, T> read, Func<TWire, string>? damaged = null)
+        string manifest, Func<T, TWire> head, Func<T, IEnumerable<ReadOnlyMemory<float>>> tensors, Func<TWire, TensorFrame, T> read, Func<TWire, string> damaged)
         where T : notnull
         where TWire : IMessage<TWire>, new() =>
         Add(new Codec(
             typeof(T),
             manifest,
-            message => TensorFrame.Write(head((T)message), [.. tensors((T)message)], damaged is not null),
+            message => TensorFrame.Write(head((T)message), [.. tensors((T)message)]),
             (bytes, _) => TensorFrame.Read(bytes, read, damaged)));
+
+    /// <summary>A message with tensors that travels by the lane, and by nothing else.</summary>
+    /// <param name="manifest">never changes; no message of any protocol that travels by the lane has the same</param>
+    /// <param name="head">all but the tensors; says how long each is</param>
+    /// <param name="tensors">the tensors, in the order they are read</param>
+    /// <param name="read">puts both together</param>
+    public CodecTable AddTensors<T, TWire>(string manifest, Func<T, TWire> head, Func<T, IReadOnlyList<TensorPayload>> tensors, Func<TWire, ITensors, T> read)
+        where T : notnull
+        where TWire : IMessage<TWire>, new() =>
+        Add(new Codec(
+            typeof(T),
+            manifest,
+            _ => throw OnTheWrongRoad<T>(manifest),
+            (_, _) => throw OnTheWrongRoad<T>(manifest),
+            new LaneCodec(
+                typeof(T),
+                manifest,
+                message => head((T)message),
+                message => tensors((T)message),
+                (bytes, offset, length, payloads) => read(WireMessage.Read<TWire>(bytes, offset, length), payloads))));
 
     /// <summary>The codec of a message.</summary>
     /// <exception cref="SerializationException">it is not of this protocol</exception>
@@ -59,6 +90,9 @@ internal sealed class CodecTable(string protocol)
     public Codec Of(string manifest) => _byManifest.TryGetValue(manifest ?? "", out var codec)
         ? codec
         : throw new SerializationException($"'{manifest}' is not a manifest of the {protocol} protocol: the sender, or whoever stored it, runs a newer version of ClusterNet");
+
+    private static SerializationException OnTheWrongRoad<T>(string manifest) =>
+        new($"{typeof(T).Name} ({manifest}) carries tensors, which travel by the lane and not by Akka.Remote: send it with Lane.Get(system).Tell(target, message, sender)");
 
     private CodecTable Add(Codec codec)
     {

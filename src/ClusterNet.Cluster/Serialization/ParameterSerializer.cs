@@ -110,7 +110,7 @@ internal sealed class ParameterSerializer(ExtendedActorSystem system) : Protocol
             "P:best-marked", m => ToWire(m.Shard, m.Generation, m.Step), w => new Replies.BestMarked(w.Shard.FromWire(), new Generation(w.Generation), w.Step));
 
     private static CodecTable Tensors(CodecTable table) => table
-        .AddFrame<Commands.Push, Wire.ShardPush>(
+        .AddTensors<Commands.Push, Wire.ShardPush>(
             "P:push",
             m => new Wire.ShardPush
             {
@@ -121,14 +121,14 @@ internal sealed class ParameterSerializer(ExtendedActorSystem system) : Protocol
                 GradientLength = m.Gradient.Length,
                 Statistics = m.Statistics.ToWire(),
             }.Traced(m.Trace),
-            m => [Values(m.Gradient)],
+            m => [m.Gradient],
             (w, tensors) => new Commands.Push(
                 w.Shard.FromWire(), new Generation(w.Generation), w.Step, w.Node.FromWire(), tensors.Payload(w.GradientLength), w.Statistics.FromWire())
             { Trace = w.TraceOf() })
-        .AddFrame<Replies.Pulled, Wire.ShardPulled>(
+        .AddTensors<Replies.Pulled, Wire.ShardPulled>(
             "P:pulled",
             m => new Wire.ShardPulled { Shard = m.Shard.ToWire(), Generation = m.Generation.Number, Version = m.Version, WeightsLength = m.Weights.Length },
-            m => [Values(m.Weights)],
+            m => [m.Weights],
             (w, tensors) => new Replies.Pulled(w.Shard.FromWire(), new Generation(w.Generation), w.Version, tensors.Payload(w.WeightsLength)))
         .AddFrame<ShardCheckpoint, Wire.ShardCheckpoint>(
             "P:checkpoint",
@@ -146,7 +146,7 @@ internal sealed class ParameterSerializer(ExtendedActorSystem system) : Protocol
                     wire.BestLength = best.Length;
                 return wire;
             },
-            m => [Values(m.Weights), .. m.Slots, .. m.Best is { } best ? [Values(best)] : Array.Empty<ReadOnlyMemory<float>>()],
+            m => [m.Weights.Memory, .. m.Slots, .. m.Best is { } best ? [best.Memory] : Array.Empty<ReadOnlyMemory<float>>()],
             (w, tensors) => new ShardCheckpoint(
                 w.Shard.FromWire(),
                 w.Step,
@@ -155,8 +155,6 @@ internal sealed class ParameterSerializer(ExtendedActorSystem system) : Protocol
                 w.HasBestLength ? tensors.Payload(w.BestLength) : null,
                 w.BestStep),
             w => $"checkpoint of shard {w.Shard.FromWire()} at step {w.Step}");
-
-    private static ReadOnlyMemory<float> Values(TensorPayload payload) => payload.Buffer.Array.AsMemory(payload.Offset, payload.Length);
 
     private static Wire.ShardStep ToWire(ShardId shard, Generation generation, long step) => new() { Shard = shard.ToWire(), Generation = generation.Number, Step = step };
 

@@ -9,9 +9,8 @@ namespace ClusterNet.Cluster.Serialization;
 /// <see cref="SerializationException"/>: that is the one kind that Akka.Remote drops a message for, any other kind costs the connection.
 /// </summary>
 /// <remarks>
-/// Writing does not release the holds of a message's <see cref="Parameters.TensorPayload"/>s: Akka may write a message more than once (to verify it, to send it to two receivers).
-/// A sender whose receiver is on another node leaves its hold to the garbage collector, or keeps a hold of its own and releases that when the answer came. A payload that was read holds a
-/// buffer of its own, which its receiver releases.
+/// Messages with tensors are refused here: they travel by the <see cref="Lanes.Lane"/>. What is stored with tensors is written without releasing a hold, since Akka may write it more than once; what
+/// was read holds a buffer of its own.
 /// </remarks>
 internal abstract class ProtocolSerializer : SerializerWithStringManifest
 {

@@ -1,3 +1,4 @@
+using System.Collections.Frozen;
 using System.Text;
 using Akka.Configuration;
 
@@ -14,6 +15,7 @@ public static class SerializationConfiguration
         ("clusternet-models", typeof(ModelSerializer), ModelSerializer.Table),
         ("clusternet-serving", typeof(ServingSerializer), ServingSerializer.Table),
         ("clusternet-access", typeof(AccessSerializer), AccessSerializer.Table),
+        ("clusternet-lane", typeof(LaneSerializer), LaneSerializer.Table),
     ];
 
     /// <summary>
@@ -27,6 +29,13 @@ public static class SerializationConfiguration
 
     /// <summary>Every type that can be sent to another node or stored.</summary>
     internal static IEnumerable<Type> Messages => Protocols.SelectMany(protocol => protocol.Table.Codecs).Select(codec => codec.Type);
+
+    /// <summary>The messages that travel by the lane, by type.</summary>
+    internal static FrozenDictionary<Type, LaneCodec> LaneTypes { get; } =
+        Protocols.SelectMany(protocol => protocol.Table.Codecs).Select(codec => codec.Lane).OfType<LaneCodec>().ToFrozenDictionary(codec => codec.Type);
+
+    /// <summary>The same, by manifest.</summary>
+    internal static FrozenDictionary<string, LaneCodec> LaneManifests { get; } = LaneTypes.Values.ToFrozenDictionary(codec => codec.Manifest, StringComparer.Ordinal);
 
     private static string Write()
     {

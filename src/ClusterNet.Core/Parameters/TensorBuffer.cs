@@ -9,13 +9,23 @@ namespace ClusterNet.Core.Parameters;
 /// </summary>
 public sealed class TensorBuffer
 {
-    private readonly TensorBufferPool _pool;
+    private readonly TensorBufferPool? _pool;
+    private readonly IDisposable? _loan;
     private int _holders = 1;
 
     internal TensorBuffer(TensorBufferPool pool, float[] array)
     {
         _pool = pool;
         Array = array;
+    }
+
+    /// <summary>A buffer over an array that somebody else lends.</summary>
+    /// <param name="array">the values</param>
+    /// <param name="loan">disposed of when the last holder has let go: the array is the lender's again</param>
+    public TensorBuffer(float[] array, IDisposable loan)
+    {
+        Array = array;
+        _loan = loan;
     }
 
     /// <summary>The values, pinned on the heap. Written by the maker alone, before it shares.</summary>
@@ -34,8 +44,10 @@ public sealed class TensorBuffer
     /// <exception cref="InvalidOperationException">nobody holds it any more; nothing changes</exception>
     public void Release()
     {
-        if (Count(-1) == 0)
-            _pool.Return(Array);
+        if (Count(-1) != 0)
+            return;
+        _pool?.Return(Array);
+        _loan?.Dispose();
     }
 
     // A mistaken call must not move the count: a later, equally mistaken one would then give the array back a second time, and two renters would share it.

@@ -13,7 +13,7 @@ public sealed class ContractTests
     private static readonly FileDescriptor[] Files =
     [
         Wire.CommonReflection.Descriptor, Wire.ParametersReflection.Descriptor, Wire.WorkersReflection.Descriptor,
-        Wire.TrainingReflection.Descriptor, Wire.ModelsReflection.Descriptor, Wire.ServingReflection.Descriptor, Wire.AccessReflection.Descriptor,
+        Wire.TrainingReflection.Descriptor, Wire.ModelsReflection.Descriptor, Wire.ServingReflection.Descriptor, Wire.AccessReflection.Descriptor, Wire.LaneReflection.Descriptor,
     ];
 
     [Fact]
@@ -53,7 +53,7 @@ public sealed class ContractTests
         new (int Id, CodecTable Table)[]
         {
             (ParameterSerializer.Id, ParameterSerializer.Table), (WorkerSerializer.Id, WorkerSerializer.Table), (TrainingSerializer.Id, TrainingSerializer.Table),
-            (ModelSerializer.Id, ModelSerializer.Table), (ServingSerializer.Id, ServingSerializer.Table), (AccessSerializer.Id, AccessSerializer.Table),
+            (ModelSerializer.Id, ModelSerializer.Table), (ServingSerializer.Id, ServingSerializer.Table), (AccessSerializer.Id, AccessSerializer.Table), (LaneSerializer.Id, LaneSerializer.Table),
         }
         .SelectMany(protocol => protocol.Table.Codecs.Select(codec => $"manifest {protocol.Id} {codec.Manifest} {codec.Type.Name}"))
         .Concat(Files.SelectMany(file => file.MessageTypes).SelectMany(WithNested).SelectMany(message => message.Fields.InFieldNumberOrder()).Select(Line))

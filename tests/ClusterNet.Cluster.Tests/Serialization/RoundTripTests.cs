@@ -1,3 +1,4 @@
+using System.Runtime.Serialization;
 using ClusterNet.Cluster.Serialization;
 
 namespace ClusterNet.Cluster.Tests.Serialization;
@@ -35,7 +36,7 @@ public sealed class RoundTripTests(SerializationFixture fixture) : IClassFixture
     [Fact]
     public void Writing_twice_gives_the_same_bytes()
     {
-        foreach (var sample in fixture.Samples.All())
+        foreach (var sample in fixture.Samples.ForAkka())
         {
             var serializer = fixture.SerializerOf(sample);
             Assert.Equal(serializer.ToBinary(sample), serializer.ToBinary(sample));
@@ -46,6 +47,19 @@ public sealed class RoundTripTests(SerializationFixture fixture) : IClassFixture
     public void Manifests_are_short_and_say_their_protocol()
     {
         foreach (var sample in fixture.Samples.All())
-            Assert.Matches("^[PWTMSA]:[a-z-]{2,18}$", fixture.SerializerOf(sample).Manifest(sample));
+            Assert.Matches("^[PWTMSAL]:[a-z-]{2,18}$", fixture.SerializerOf(sample).Manifest(sample));
+    }
+
+    [Fact]
+    public void What_carries_tensors_is_refused_by_Akka_and_sent_to_the_lane()
+    {
+        var messages = fixture.Samples.All().Where(message => SerializationConfiguration.LaneTypes.ContainsKey(message.GetType())).ToArray();
+        Assert.NotEmpty(messages);
+        foreach (var message in messages)
+        {
+            var serializer = fixture.SerializerOf(message);
+            Assert.Contains("Lane.Get(system).Tell", Assert.Throws<SerializationException>(() => serializer.ToBinary(message)).Message, StringComparison.Ordinal);
+            Assert.Throws<SerializationException>(() => serializer.FromBinary([], serializer.Manifest(message)));
+        }
     }
 }

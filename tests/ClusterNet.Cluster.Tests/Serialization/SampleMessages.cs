@@ -2,8 +2,10 @@ using System.Reflection;
 using Akka.Actor;
 using ClusterNet.Cluster.Access;
 using ClusterNet.Cluster.Hosting;
+using ClusterNet.Cluster.Lanes;
 using ClusterNet.Cluster.Models;
 using ClusterNet.Cluster.Parameters;
+using ClusterNet.Cluster.Serialization;
 using ClusterNet.Cluster.Serving;
 using ClusterNet.Cluster.Training;
 using ClusterNet.Cluster.Workers;
@@ -80,7 +82,10 @@ internal sealed class SampleMessages(IActorRef actor)
     /// <summary>The samples of one type.</summary>
     public IReadOnlyList<object> Of(Type type) => [.. All().Where(message => message.GetType() == type)];
 
-    public IEnumerable<object> All() => Parameters().Concat(Workers()).Concat(Training()).Concat(Models()).Concat(Serving()).Concat(Access());
+    public IEnumerable<object> All() => Parameters().Concat(Workers()).Concat(Training()).Concat(Models()).Concat(Serving()).Concat(Access()).Concat(LaneOnes());
+
+    /// <summary>Those that Akka writes: all but what travels by the lane.</summary>
+    public IEnumerable<object> ForAkka() => All().Where(message => !SerializationConfiguration.LaneTypes.ContainsKey(message.GetType()));
 
     public static TensorPayload Tensor(params float[] values)
     {
@@ -121,6 +126,12 @@ internal sealed class SampleMessages(IActorRef actor)
         yield return new ParameterProtocol.Replies.BestMarked(Shard, Generation, 9);
         yield return new ShardCheckpoint(Shard, 9, Tensor(1, 2, 3), [new[] { 4f, 5 }, new[] { 6f, -0f, float.NaN }], Tensor(7, 8, 9), 6);
         yield return new ShardCheckpoint(Shard, 0, Tensor(1), [], null, 0);
+    }
+
+    private static IEnumerable<object> LaneOnes()
+    {
+        yield return new LaneProtocol.Queries.Where();
+        yield return new LaneProtocol.Replies.At("grün", 65_535, int.MinValue);
     }
 
     private IEnumerable<object> Workers()

@@ -2,6 +2,7 @@ using System.Runtime.Serialization;
 using Akka.Actor;
 using Akka.Configuration;
 using Akka.TestKit.Xunit2;
+using ClusterNet.Cluster.Lanes;
 using ClusterNet.Cluster.Parameters;
 using ClusterNet.Cluster.Serialization;
 using ClusterNet.Cluster.Workers;
@@ -21,13 +22,12 @@ public sealed class StrictSystemTests() : TestKit(Verified)
     public void A_message_passes_between_actors_as_a_copy()
     {
         var shard = CreateTestProbe();
-        var payload = SampleMessages.Tensor(1, 2, 3);
-        var push = new ParameterProtocol.Commands.Push(Shard, Generation.None, 4, new TreeNode(0, 1), payload, new StepStatistics(8, 2.5));
-        shard.Ref.Tell(push, TestActor);
+        var norms = new ParameterProtocol.Commands.ShareNorms(Shard, 1, 4, 0, [1, 2, 3], IsAnswer: false);
+        shard.Ref.Tell(norms, TestActor);
 
-        var received = shard.ExpectMsg<ParameterProtocol.Commands.Push>();
-        StructuralComparer.AssertSame(push, received);
-        Assert.NotSame(payload.Buffer, received.Gradient.Buffer);
+        var received = shard.ExpectMsg<ParameterProtocol.Commands.ShareNorms>();
+        StructuralComparer.AssertSame(norms, received);
+        Assert.NotSame(norms.Partials, received.Partials);
 
         shard.Reply(new ParameterProtocol.Replies.Refused(Shard, Generation.None, 4, ParameterProtocol.RefusalReason.NotYet));
         ExpectMsg<ParameterProtocol.Replies.Refused>();
@@ -92,6 +92,7 @@ public sealed class TwoSystemsTests
 
         var pulled = new TaskCompletionSource<ParameterProtocol.Queries.PullInitial>(TaskCreationOptions.RunContinuationsAsynchronously);
         var weights = SampleMessages.Tensor(1, float.NaN, -0f);
+        Lane.Get(shardNode);
         var worker = workerNode.ActorOf(
             Props.Create(() => new Replier<ParameterProtocol.Queries.PullInitial>(pulled, new ParameterProtocol.Replies.Pulled(shard, Generation.None, 0, weights))), "worker");
         var opened = new TaskCompletionSource<ParameterProtocol.Replies.Pulled>(TaskCreationOptions.RunContinuationsAsynchronously);
@@ -110,7 +111,7 @@ public sealed class TwoSystemsTests
         public Replier(TaskCompletionSource<T> seen, object reply) => Receive<T>(message =>
         {
             seen.TrySetResult(message);
-            Sender.Tell(reply);
+            Lane.Get(Context.System).Tell(Sender, reply, Self);
         });
     }
 

@@ -1,0 +1,153 @@
+using System.Buffers;
+using System.Buffers.Binary;
+using System.Runtime.InteropServices;
+using System.Runtime.Serialization;
+using ClusterNet.Cluster.Parameters;
+using ClusterNet.Cluster.Serialization;
+using Google.Protobuf;
+
+namespace ClusterNet.Cluster.Lanes;
+
+/// <summary>A peer sent what no node of this cluster sends: its connection is closed.</summary>
+/// <param name="message">what it was</param>
+internal sealed class LaneViolationException(string message) : Exception(message);
+
+/// <summary>
+/// The start of every frame, all numbers little-endian: bytes of the recipient's path, of the sender's, of the manifest, tensors (each 16 bits), bytes of the head (32 bits); then for each tensor the number
+/// of its 4-byte words (32 bits); then paths, manifest and head; then the words of the tensors. What the words mean stands in the head.
+/// </summary>
+internal readonly record struct FrameStart(int Recipient, int Sender, int Manifest, int Tensors, int Head)
+{
+    public const int Bytes = 12;
+
+    /// <summary>The most bytes of all but the words.</summary>
+    public const int MaxHead = 1 << 20;
+
+    /// <summary>The most bytes of a path.</summary>
+    public const int MaxPath = 4096;
+
+    /// <summary>The most tensors.</summary>
+    public const int MaxTensors = 256;
+
+    private const int MaxManifest = 64;
+
+    /// <summary>Bytes up to the first word, without this.</summary>
+    public int Rest => (Tensors * sizeof(int)) + Recipient + Sender + Manifest + Head;
+
+    /// <exception cref="LaneViolationException">beyond a bound</exception>
+    public static FrameStart Read(ReadOnlySpan<byte> bytes)
+    {
+        var head = BinaryPrimitives.ReadUInt32LittleEndian(bytes[8..]);
+        var start = new FrameStart(
+            BinaryPrimitives.ReadUInt16LittleEndian(bytes),
+            BinaryPrimitives.ReadUInt16LittleEndian(bytes[2..]),
+            BinaryPrimitives.ReadUInt16LittleEndian(bytes[4..]),
+            BinaryPrimitives.ReadUInt16LittleEndian(bytes[6..]),
+            (int)Math.Min(head, int.MaxValue));
+        if (start.Head > MaxHead || start.Recipient is 0 or > MaxPath || start.Sender > MaxPath || start.Manifest is 0 or > MaxManifest || start.Tensors > MaxTensors)
+            throw new LaneViolationException($"{start} is beyond what a frame may have");
+        return start;
+    }
+
+    /// <exception cref="SerializationException">beyond a bound</exception>
+    public void Write(Span<byte> bytes)
+    {
+        if (Head > MaxHead || Recipient > MaxPath || Sender > MaxPath || Manifest > MaxManifest || Tensors > MaxTensors)
+            throw new SerializationException($"{this} is beyond what a frame may have");
+        BinaryPrimitives.WriteUInt16LittleEndian(bytes, (ushort)Recipient);
+        BinaryPrimitives.WriteUInt16LittleEndian(bytes[2..], (ushort)Sender);
+        BinaryPrimitives.WriteUInt16LittleEndian(bytes[4..], (ushort)Manifest);
+        BinaryPrimitives.WriteUInt16LittleEndian(bytes[6..], (ushort)Tensors);
+        BinaryPrimitives.WriteUInt32LittleEndian(bytes[8..], (uint)Head);
+    }
+}
+
+/// <summary>A message on its way out: what precedes its words as bytes, and the buffers that hold the words. Has the message's holds until <see cref="Release"/>.</summary>
+internal sealed class LaneFrame
+{
+    // up to here one write costs less than the copy into it
+    private const int SmallBytes = 16 << 10;
+
+    private readonly byte[] _start;
+    private readonly int _startLength;
+    private readonly IReadOnlyList<TensorPayload> _tensors;
+
+    private LaneFrame(byte[] start, int startLength, IReadOnlyList<TensorPayload> tensors, long words)
+    {
+        _start = start;
+        _startLength = startLength;
+        _tensors = tensors;
+        TensorBytes = words * sizeof(float);
+    }
+
+    /// <summary>Bytes of its words.</summary>
+    public long TensorBytes { get; }
+
+    /// <summary>All its bytes.</summary>
+    public long Bytes => _startLength + TensorBytes;
+
+    /// <exception cref="SerializationException">it can't be written, or is too large; the holds are still the caller's</exception>
+    public static LaneFrame Of(LaneCodec codec, object message, byte[] recipient, byte[] sender, long maxTensorBytes)
+    {
+        var (head, tensors) = Parts(codec, message);
+        var words = tensors.Sum(tensor => (long)tensor.Length);
+        if (words * sizeof(float) > maxTensorBytes)
+            throw new SerializationException($"{codec.Type.Name} carries {words * sizeof(float)} bytes of tensors, the most is {maxTensorBytes}: use more shards");
+        var start = new FrameStart(recipient.Length, sender.Length, codec.Manifest.Length, tensors.Count, head.CalculateSize());
+        var length = checked(FrameStart.Bytes + start.Rest);
+        var bytes = ArrayPool<byte>.Shared.Rent(length);
+        start.Write(bytes);
+        var rest = bytes.AsSpan(FrameStart.Bytes, start.Rest);
+        foreach (var tensor in tensors)
+        {
+            BinaryPrimitives.WriteInt32LittleEndian(rest, tensor.Length);
+            rest = rest[sizeof(int)..];
+        }
+        recipient.CopyTo(rest);
+        sender.CopyTo(rest[recipient.Length..]);
+        rest = rest[(recipient.Length + sender.Length)..];
+        System.Text.Encoding.ASCII.GetBytes(codec.Manifest, rest);
+        head.WriteTo(rest[codec.Manifest.Length..]);
+        return new LaneFrame(bytes, length, tensors, words);
+    }
+
+    public void WriteTo(LaneStream stream)
+    {
+        var length = _startLength;
+        var next = 0;
+        var all = _start.AsSpan();
+        // small tensors go along with what precedes them
+        for (; next < _tensors.Count && length + (_tensors[next].Length * sizeof(float)) <= Math.Min(all.Length, SmallBytes); next++)
+        {
+            var words = MemoryMarshal.AsBytes(_tensors[next].Span);
+            words.CopyTo(all[length..]);
+            length += words.Length;
+        }
+        stream.Write(all[..length]);
+        for (; next < _tensors.Count; next++)
+            stream.Write(MemoryMarshal.AsBytes(_tensors[next].Span));
+    }
+
+    /// <summary>Gives the message's holds back. Once.</summary>
+    public void Release()
+    {
+        foreach (var tensor in _tensors)
+            tensor.Release();
+        ArrayPool<byte>.Shared.Return(_start);
+    }
+
+    private static (IMessage Head, IReadOnlyList<TensorPayload> Tensors) Parts(LaneCodec codec, object message)
+    {
+        try
+        {
+            var parts = (codec.Head(message), codec.Tensors(message));
+            foreach (var tensor in parts.Item2)
+                _ = tensor.Span;
+            return parts;
+        }
+        catch (Exception e) when (e is not (SerializationException or OutOfMemoryException))
+        {
+            throw new SerializationException($"{codec.Type.Name} ({codec.Manifest}) can't be written: {e.Message}", e);
+        }
+    }
+}

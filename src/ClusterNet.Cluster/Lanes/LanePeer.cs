@@ -1,0 +1,242 @@
+using System.Net.Sockets;
+using Akka.Actor;
+using Akka.Event;
+
+namespace ClusterNet.Cluster.Lanes;
+
+/// <summary>
+/// The way to one address: a queue, and while there is something to send or a connection, a thread that connects and writes. When the connection ends, whatever waits is dropped: it was meant for the incarnation of the
+/// peer that was connected, and who sent it sends it again.
+/// </summary>
+/// <param name="lane">whose</param>
+/// <param name="address">of the peer</param>
+internal sealed class LanePeer(LaneNodeContext lane, Address address)
+{
+    private static readonly TimeSpan LogInterval = TimeSpan.FromSeconds(5);
+    private static readonly TimeSpan FirstPause = TimeSpan.FromMilliseconds(50);
+    private static readonly TimeSpan LongestPause = TimeSpan.FromSeconds(3);
+
+    private readonly object _gate = new();
+    private readonly Queue<LaneFrame> _queue = new();
+    private LaneStream? _stream;
+    private long _queuedBytes;
+    private bool _isRunning;
+    private bool _isBroken;
+    private bool _isClosed;
+    private int _failures;
+    private long _notBefore;
+    private long _nextLog;
+    private long _unreported;
+
+    /// <summary>Takes a frame with its holds: it is written, or dropped.</summary>
+    public void Offer(LaneFrame frame)
+    {
+        lock (_gate)
+        {
+            if (MayQueue(frame))
+            {
+                _queue.Enqueue(frame);
+                _queuedBytes += frame.Bytes;
+                lane.Counters.Queued(frame.Bytes);
+                if (_isRunning)
+                    Monitor.Pulse(_gate);
+                else
+                    StartWriting();
+                return;
+            }
+        }
+        Drop(frame);
+    }
+
+    /// <summary>Ends for good.</summary>
+    public void Close()
+    {
+        lock (_gate)
+        {
+            _isClosed = true;
+            _stream?.Close();
+            Monitor.PulseAll(_gate);
+        }
+    }
+
+    private bool MayQueue(LaneFrame frame) =>
+        !_isClosed
+        && (_isRunning || Environment.TickCount64 >= _notBefore)
+        && (_queuedBytes == 0 || _queuedBytes + frame.Bytes <= lane.Settings.SendQueueBytes);
+
+    private void StartWriting()
+    {
+        _isRunning = true;
+        _isBroken = false;
+        LaneThread.Start($"lane to {address.Host}:{address.Port}", Run);
+    }
+
+    private void Run()
+    {
+        LaneNode? connected = null;
+        Exception? failure = null;
+        try
+        {
+            var peer = Locate(out var at);
+            using var stream = Connect(at);
+            var mostBytes = Introduce(stream, peer, at);
+            connected = peer;
+            lane.Log.Debug("lane: connected to {Address} at {Host}:{Port}", address, at.Host, at.Port);
+            LaneThread.Start($"lane from {address.Host}:{address.Port}, its end", () => AwaitEnd(stream));
+            while (Next() is { } frame)
+                Write(frame, stream, mostBytes);
+        }
+#pragma warning disable CA1031 // whatever ends a connection, the next message makes another
+        catch (Exception exception)
+#pragma warning restore CA1031
+        {
+            failure = exception;
+        }
+        End(connected, failure);
+    }
+
+    /// <summary>Asks the peer where its lane is. It is the incarnation that answers which everything that waits is for.</summary>
+    private LaneNode Locate(out LaneProtocol.Replies.At at)
+    {
+        var actor = lane.System.ActorSelection(new RootActorPath(address) / "user" / LaneProtocol.ActorName);
+        at = actor.Ask<LaneProtocol.Replies.At>(new LaneProtocol.Queries.Where(), lane.Settings.HandshakeTimeout).GetAwaiter().GetResult();
+        return new LaneNode(lane.Self.Cluster, address, at.Uid);
+    }
+
+    private LaneStream Connect(LaneProtocol.Replies.At at)
+    {
+        var socket = new Socket(SocketType.Stream, ProtocolType.Tcp);
+        try
+        {
+            using var deadline = new Timer(_ => socket.Dispose(), null, lane.Settings.HandshakeTimeout, Timeout.InfiniteTimeSpan);
+            socket.Connect(at.Host, at.Port);
+            var stream = new LaneStream(socket);
+            lock (_gate)
+            {
+                _stream = stream;
+                if (_isClosed)
+                    stream.Close();
+            }
+            return stream;
+        }
+        catch
+        {
+            socket.Dispose();
+            throw;
+        }
+    }
+
+    private long Introduce(LaneStream stream, LaneNode peer, LaneProtocol.Replies.At at)
+    {
+        using var deadline = new Timer(_ => stream.Close(), null, lane.Settings.HandshakeTimeout, Timeout.InfiniteTimeSpan);
+        if (lane.Settings.Tls is { } tls)
+            stream.AuthenticateAsClient(tls.ClientOptions(at.Host));
+        return LaneHandshake.Introduce(stream, lane.Self, peer);
+    }
+
+    // nothing comes back on this connection but its end
+    private void AwaitEnd(LaneStream stream)
+    {
+        try
+        {
+            stream.ReadByte();
+        }
+        catch (Exception exception) when (exception is IOException or SocketException or ObjectDisposedException or InvalidOperationException)
+        {
+            lane.Log.Debug("lane: the connection to {Address} ended: {Reason}", address, exception.Message);
+        }
+        stream.Close();
+        lock (_gate)
+        {
+            if (ReferenceEquals(_stream, stream))
+                _isBroken = true;
+            Monitor.PulseAll(_gate);
+        }
+    }
+
+    private LaneFrame? Next()
+    {
+        lock (_gate)
+        {
+            while (true)
+            {
+                if (_isBroken || _isClosed)
+                    return null;
+                if (_queue.TryDequeue(out var frame))
+                    return frame;
+                Monitor.Wait(_gate);
+            }
+        }
+    }
+
+    private void Write(LaneFrame frame, LaneStream stream, long mostBytes)
+    {
+        try
+        {
+            if (frame.TensorBytes > mostBytes)
+            {
+                lane.Counters.Dropped(1);
+                lane.Log.Error("lane: {Address} takes at most {Most} bytes of tensors in a message, one of {Bytes} was dropped: give all nodes the same limits", address, mostBytes, frame.TensorBytes);
+                return;
+            }
+            frame.WriteTo(stream);
+            lane.Counters.Sent(frame.Bytes);
+        }
+        finally
+        {
+            Account(frame);
+            frame.Release();
+        }
+    }
+
+    private void Account(LaneFrame frame)
+    {
+        lock (_gate)
+            _queuedBytes -= frame.Bytes;
+        lane.Counters.Queued(-frame.Bytes);
+    }
+
+    private void End(LaneNode? connected, Exception? failure)
+    {
+        LaneFrame[] left;
+        lock (_gate)
+        {
+            left = [.. _queue];
+            _queue.Clear();
+            _stream = null;
+            _failures = connected is null ? Math.Min(_failures + 1, 10) : 0;
+            var pause = Math.Min(FirstPause.TotalMilliseconds * (1 << _failures), LongestPause.TotalMilliseconds);
+            _notBefore = Environment.TickCount64 + (connected is null ? (long)pause : 0);
+            _isRunning = false;
+            if (_isClosed)
+                failure = null;
+        }
+        foreach (var frame in left)
+        {
+            Account(frame);
+            frame.Release();
+        }
+        lane.Counters.Dropped(left.Length);
+        if (failure is not null && connected is null)
+            lane.Log.Warning("lane: no connection to {Address}, {Count} messages dropped: {Reason}", address, left.Length, failure.Message);
+        else if (!_isClosed)
+            lane.Log.Warning("lane: the connection to {Address} ended, {Count} messages dropped", address, left.Length);
+        if (connected is not null)
+            lane.System.EventStream.Publish(new LaneDisconnected(address, connected.Uid));
+    }
+
+    private void Drop(LaneFrame frame)
+    {
+        frame.Release();
+        lane.Counters.Dropped(1);
+        lock (_gate)
+        {
+            _unreported++;
+            if (_isClosed || Environment.TickCount64 < _nextLog)
+                return;
+            _nextLog = Environment.TickCount64 + (long)LogInterval.TotalMilliseconds;
+        }
+        lane.Log.Warning(
+            "lane: {Count} messages to {Address} dropped, {Queued} bytes wait to be written; they are sent again by whoever needs an answer", Interlocked.Exchange(ref _unreported, 0), address, _queuedBytes);
+    }
+}

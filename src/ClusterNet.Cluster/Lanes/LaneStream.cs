@@ -1,0 +1,87 @@
+using System.Net.Security;
+using System.Net.Sockets;
+
+namespace ClusterNet.Cluster.Lanes;
+
+/// <summary>
+/// A connection, plain or TLS, read and written by blocking calls on threads of its own: libtorch keeps all cores and the thread pool busy, and a thread that the kernel wakes is not behind them in any queue.
+/// </summary>
+internal sealed class LaneStream : IDisposable
+{
+    private readonly Socket _socket;
+    private Stream _stream;
+    private volatile bool _isClosed;
+
+    public LaneStream(Socket socket)
+    {
+        _socket = socket;
+        socket.NoDelay = true;
+        // a machine that is gone without a word is noticed
+        socket.SetSocketOption(SocketOptionLevel.Socket, SocketOptionName.KeepAlive, true);
+        socket.SetSocketOption(SocketOptionLevel.Tcp, SocketOptionName.TcpKeepAliveTime, 5);
+        socket.SetSocketOption(SocketOptionLevel.Tcp, SocketOptionName.TcpKeepAliveInterval, 2);
+        socket.SetSocketOption(SocketOptionLevel.Tcp, SocketOptionName.TcpKeepAliveRetryCount, 3);
+        _stream = new NetworkStream(socket);
+    }
+
+    /// <summary>Whether <see cref="Close"/> was called.</summary>
+    public bool IsClosed => _isClosed;
+
+    public void AuthenticateAsServer(SslServerAuthenticationOptions options)
+    {
+        var encrypted = new SslStream(_stream);
+        _stream = encrypted;
+        encrypted.AuthenticateAsServer(options);
+    }
+
+    public void AuthenticateAsClient(SslClientAuthenticationOptions options)
+    {
+        var encrypted = new SslStream(_stream);
+        _stream = encrypted;
+        encrypted.AuthenticateAsClient(options);
+    }
+
+    public void Write(ReadOnlySpan<byte> bytes) => _stream.Write(bytes);
+
+    /// <summary>Fills <paramref name="bytes"/>.</summary>
+    /// <exception cref="EndOfStreamException">the peer closed before</exception>
+    public void Read(Span<byte> bytes) => _stream.ReadExactly(bytes);
+
+    /// <summary>Waits for the next byte, however long that takes.</summary>
+    /// <returns>-1 where the peer closed</returns>
+    public int ReadByte()
+    {
+        Span<byte> one = stackalloc byte[1];
+        return _stream.Read(one) == 0 ? -1 : one[0];
+    }
+
+    /// <summary>How long a read may get nothing; zero for ever.</summary>
+    public void SetPatience(TimeSpan patience) => _socket.ReceiveTimeout = (int)patience.TotalMilliseconds;
+
+    /// <summary>Ends every read and write, on whatever thread.</summary>
+    public void Close()
+    {
+        _isClosed = true;
+        _socket.Dispose();
+    }
+
+    /// <summary>For the thread that owns it.</summary>
+    public void Dispose()
+    {
+        Close();
+        _stream.Dispose();
+    }
+}
+
+/// <summary>Starts threads that wait in the kernel most of the time.</summary>
+internal static class LaneThread
+{
+    private const int StackBytes = 512 << 10;
+
+    public static Thread Start(string name, Action work)
+    {
+        var thread = new Thread(() => work(), StackBytes) { IsBackground = true, Name = name };
+        thread.UnsafeStart();
+        return thread;
+    }
+}

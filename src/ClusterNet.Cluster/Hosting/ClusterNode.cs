@@ -3,6 +3,7 @@ using Akka.Cluster.Hosting;
 using Akka.Hosting;
 using Akka.Remote.Hosting;
 using ClusterNet.Cluster.Access;
+using ClusterNet.Cluster.Lanes;
 using ClusterNet.Cluster.Models;
 using ClusterNet.Cluster.Parameters;
 using ClusterNet.Cluster.Serialization;
@@ -105,6 +106,7 @@ public sealed class ClusterNode : IAsyncDisposable
 
     private static IHost Build(NodeOptions options, INodeStore store, ModelCatalog catalog, Action<ILoggingBuilder>? logging)
     {
+        var tls = options.Tls is null ? null : TlsSettings.Load(options.Tls);
         var builder = Host.CreateEmptyApplicationBuilder(new HostApplicationBuilderSettings { DisableDefaults = true });
         builder.Logging.ClearProviders();
         logging?.Invoke(builder.Logging);
@@ -124,8 +126,11 @@ public sealed class ClusterNode : IAsyncDisposable
                     loggers.LogLevel = Akka.Event.LogLevel.InfoLevel;
                     loggers.AddLoggerFactory();
                 })
-                .WithRemoting(new RemoteOptions { HostName = options.Host, Port = options.Port, PublicHostName = options.ReachableHost })
+                .WithRemoting(new RemoteOptions { HostName = options.Host, Port = options.Port, PublicHostName = options.ReachableHost, EnableSsl = tls is not null })
+                .AddSetup(new LaneSetup(new LaneSettings { Host = options.Host, Port = options.LanePort, PublicHost = options.PublicHost, Tls = tls }))
                 .WithClustering(new ClusterOptions { Roles = [.. options.Roles, .. StoreCheck.RolesOf(store)] });
+            if (tls is not null)
+                akka.AddSetup(RemoteTls.Setup(tls));
             AddRoles(akka, options, catalog);
         });
         return builder.Build();
@@ -147,7 +152,7 @@ public sealed class ClusterNode : IAsyncDisposable
             akka.AddWorkers(catalog);
         if (roles.Contains(Roles.Inference))
             akka.AddServing(catalog);
-        akka.AddAccess().AddTelemetry();
+        akka.AddAccess().AddTelemetry().AddStartup((system, registry) => Draining.Plan(system, registry));
     }
 
     private static async Task StartAsync(IHost host, NodeOptions options, CancellationToken cancel)

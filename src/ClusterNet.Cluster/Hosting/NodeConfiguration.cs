@@ -33,9 +33,9 @@ internal static class NodeConfiguration
           # on a signal the program first takes a checkpoint, with the node alive, and then stops the node itself
           coordinated-shutdown.run-by-clr-shutdown-hook = off
           coordinated-shutdown.phases {
-            service-requests-done.timeout = 10s
-            service-stop.timeout = 10s
-            cluster-sharding-shutdown-region.timeout = 15s
+            service-requests-done.timeout = 9s
+            service-stop.timeout = 9s
+            cluster-sharding-shutdown-region.timeout = 9s
           }
           actor.ask-timeout = 30s
           remote.dot-netty.tcp.maximum-frame-size = 1000000b

@@ -49,6 +49,9 @@ public sealed record NodeOptions
     /// <summary>The port of the large-message lane; 0 for any free one: others ask for it.</summary>
     public int LanePort { get; init; }
 
+    /// <summary>Certificate, key and authorities for every port; null for no encryption.</summary>
+    public TlsFiles? Tls { get; init; }
+
     /// <summary>HOCON that goes before all that is generated: the last word on Akka's settings.</summary>
     public string Hocon { get; init; } = "";
 
@@ -60,6 +63,9 @@ public sealed record NodeOptions
 
     /// <summary>Whether an address is this machine's own alone.</summary>
     public static bool IsLoopback(string host) => host is "localhost" || (IPAddress.TryParse(host, out var address) && IPAddress.IsLoopback(address));
+
+    /// <summary>Whether strangers can reach its ports and nothing stops them there.</summary>
+    public bool IsExposed => Tls is null && !(IsLoopback(Host) && (HttpPort is null || IsLoopback(HttpHost)));
 
     /// <summary>All that is wrong with the settings. Each fault's place is the setting's path in a node file.</summary>
     public IReadOnlyList<Fault> Validate()
@@ -99,9 +105,24 @@ public sealed record NodeOptions
             faults.Add(new Fault("data-dir", $"'{DataDirectory}' is a file; give a folder"));
         if (Postgres is not null && PostgresStore.Fault(Postgres) is { } wrong)
             faults.Add(new Fault("store.postgres", wrong));
+        if (Tls is not null)
+            faults.AddRange(FaultsOf(Tls));
         if (HoconText.Fault(Hocon) is { } hocon)
             faults.Add(new Fault("hocon", hocon));
         return faults;
+    }
+
+    private static IReadOnlyList<Fault> FaultsOf(TlsFiles files)
+    {
+        try
+        {
+            TlsSettings.Load(files);
+            return [];
+        }
+        catch (InputException error)
+        {
+            return error.Faults;
+        }
     }
 
     private void CheckHosts(List<Fault> faults)

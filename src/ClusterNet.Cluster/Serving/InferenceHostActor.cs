@@ -1,4 +1,5 @@
 using Akka.Actor;
+using ClusterNet.Core.Faults;
 using ClusterNet.Core.Jobs;
 using static ClusterNet.Cluster.Serving.ServingProtocol;
 
@@ -12,12 +13,15 @@ internal sealed class InferenceHostActor : ReceiveActor
 
     private readonly Dictionary<ModelVersionId, IActorRef> _versions = [];
     private readonly Func<ModelVersionId, Props> _propsFor;
+    private IActorRef? _drained;
 
     public InferenceHostActor(Func<ModelVersionId, Props> propsFor)
     {
         _propsFor = propsFor;
+        Receive<IVersionMessage>(_ => _drained is not null, request => Sender.Tell(Refused(request.Version)));
         Receive<IVersionMessage>(request => ActorOf(request.Version).Forward(request));
         Receive<InferenceActor.Retire>(OnRetire);
+        Receive<InferenceActor.Drain>(_ => Drain());
         Receive<Terminated>(OnTerminated);
     }
 
@@ -29,6 +33,24 @@ internal sealed class InferenceHostActor : ReceiveActor
 
     /// <param name="propsFor">of the actor of a version</param>
     internal static Props PropsFor(Func<ModelVersionId, Props> propsFor) => Props.Create(() => new InferenceHostActor(propsFor));
+
+    private static Replies.PredictFailed Refused(ModelVersionId version) =>
+        new(version, FailureKind.Overloaded, [new Fault(version.ToString(), "the node is leaving the cluster: try again")]);
+
+    /// <summary>The node leaves: what is here is answered, nothing new is taken. Answered by <see cref="InferenceActor.Drain"/> when all is done.</summary>
+    private void Drain()
+    {
+        _drained = Sender;
+        foreach (var actor in Context.GetChildren())
+            actor.Tell(new InferenceActor.Drain());
+        TellDrained();
+    }
+
+    private void TellDrained()
+    {
+        if (_drained is not null && !Context.GetChildren().Any())
+            _drained.Tell(new InferenceActor.Drain());
+    }
 
     private IActorRef ActorOf(ModelVersionId version)
     {
@@ -49,5 +71,6 @@ internal sealed class InferenceHostActor : ReceiveActor
     {
         foreach (var (version, _) in _versions.Where(pair => pair.Value.Equals(terminated.ActorRef)).ToArray())
             _versions.Remove(version);
+        TellDrained();
     }
 }

@@ -70,6 +70,7 @@ internal sealed class CommandLine
             JobsCommand.Create(this),
             ModelsCommand.Create(this),
             DatasetsCommand.Create(this),
+            NodeCommand.Create(this),
         };
         var help = root.Options.OfType<HelpOption>().Single();
         help.Action = new HelpWithEpilogue((HelpAction)help.Action!, root);
@@ -117,7 +118,7 @@ internal sealed class CommandLine
             var directory = parse.GetValue(_dataDirectory) is { Length: > 0 } given ? Path.GetFullPath(given) : UsualDataDirectory(_host.Environment);
             if (File.Exists(directory))
                 throw new InputException("--data-dir", $"'{directory}' is a file; give a folder");
-            return new CommandRun(_host, directory, json, _interrupt);
+            return new CommandRun(_host, directory, json, _interrupt) { GivenDataDirectory = parse.GetValue(_dataDirectory) is { Length: > 0 } ? directory : null };
         }
         catch (Exception error) when (error is InputException or ArgumentException or NotSupportedException or PathTooLongException)
         {

@@ -25,6 +25,9 @@ internal sealed class CommandRun(CommandHost host, string dataDirectory, bool js
     /// <summary>Full path of the folder that holds the store and the logs.</summary>
     public string DataDirectory { get; } = dataDirectory;
 
+    /// <summary>The same where the command line names it; else null.</summary>
+    public string? GivenDataDirectory { get; init; }
+
     /// <summary>Whether one JSON document is all that goes to standard output.</summary>
     public bool Json { get; } = json;
 

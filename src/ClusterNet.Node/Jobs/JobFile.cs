@@ -1,4 +1,3 @@
-using System.Text;
 using System.Text.RegularExpressions;
 using ClusterNet.Core.Faults;
 using ClusterNet.Core.Jobs;
@@ -8,9 +7,6 @@ namespace ClusterNet.Node.Jobs;
 /// <summary>A job file, read together with what the command line changes in it.</summary>
 internal sealed partial class JobFile
 {
-    /// <summary>The most bytes of a job file.</summary>
-    public const int MaxBytes = 1 << 20;
-
     private readonly SettingsDocument _document;
 
     private JobFile(JobSpec spec, SettingsDocument document)
@@ -30,7 +26,7 @@ internal sealed partial class JobFile
     /// <exception cref="InputException">the file can't be read or is not a job's; all faults, each with its line</exception>
     public static JobFile Load(string path, IReadOnlyList<string> overrides, string? name = null, Func<JobSpec, IReadOnlyList<Fault>>? inspect = null)
     {
-        var document = YamlSettings.Read(ReadText(path), path);
+        var document = YamlSettings.Read(SettingsFile.ReadText(path, "job file"), path);
         var faults = new List<Fault>();
         foreach (var text in overrides)
             Override(document, text, faults);
@@ -69,39 +65,6 @@ internal sealed partial class JobFile
         catch (InputException error)
         {
             faults.AddRange(error.Faults);
-        }
-    }
-
-    private static string ReadText(string path)
-    {
-        if (path.Length == 0)
-            throw new InputException("FILE", "empty: give the path of a job file");
-        if (Directory.Exists(path))
-            throw new InputException(path, "is a folder; give the path of a job file");
-        if (!File.Exists(path))
-        {
-            var folder = Path.GetDirectoryName(Path.GetFullPath(path))!;
-            var message = Directory.Exists(folder) ? "there is no such file" : $"there is no such file, nor the folder '{folder}'";
-            var siblings = Directory.Exists(folder) ? Directory.EnumerateFiles(folder, "*.y*ml").Select(file => Path.GetFileName(file)).Order().Take(1000).ToArray() : [];
-            throw new InputException([new Fault(path, message) { Found = Path.GetFileName(path), Candidates = siblings }]);
-        }
-        try
-        {
-            using var stream = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.ReadWrite);
-            var bytes = new byte[MaxBytes + 1];
-            var length = stream.ReadAtLeast(bytes, bytes.Length, throwOnEndOfStream: false);
-            if (length > MaxBytes)
-                throw new InputException(path, "is larger than 1 MB; a job file is a page of text");
-            var text = new UTF8Encoding(false, throwOnInvalidBytes: true).GetString(bytes, 0, length);
-            return text.StartsWith('\uFEFF') ? text[1..] : text;
-        }
-        catch (DecoderFallbackException)
-        {
-            throw new InputException(path, "is not text in UTF-8; a job file is YAML");
-        }
-        catch (Exception error) when (error is IOException or UnauthorizedAccessException)
-        {
-            throw new InputException(path, $"can't be read: {error.Message}");
         }
     }
 

@@ -31,6 +31,9 @@ internal sealed class SettingsDocument(SettingValue.Map root, string source, Dic
         return fault with { Place = $"{Source} {fault.Place}" };
     }
 
+    /// <summary>Whether a setting stands in the file itself, and was not given elsewhere.</summary>
+    public bool IsFromSource(string path) => places.TryGetValue(path, out var place) && place.StartsWith(Source + ":", StringComparison.Ordinal);
+
     /// <summary>Replaces one setting, or takes it back where <paramref name="value"/> is null.</summary>
     /// <returns>what stands in the way, else null</returns>
     public string? Set(IReadOnlyList<string> path, SettingValue? value, string place)

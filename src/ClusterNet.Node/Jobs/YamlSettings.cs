@@ -19,15 +19,18 @@ internal sealed partial class YamlSettings
     private YamlSettings(string source) => _source = source;
 
     /// <summary>Reads a whole file.</summary>
+    /// <param name="text">YAML</param>
+    /// <param name="source">what it comes from, for faults</param>
+    /// <param name="names">the settings at the top, for faults</param>
     /// <exception cref="InputException">it is not YAML, or not a map of settings</exception>
-    public static SettingsDocument Read(string text, string source)
+    public static SettingsDocument Read(string text, string source, string names = "name, data, model, training")
     {
         var reader = new YamlSettings(source);
         var value = reader.Parse(text);
         if (value is not (null or SettingValue.Map))
-            reader._faults.Add(new Fault(source, "settings by name belong here (name, data, model, training), not a list or a single value"));
+            reader._faults.Add(new Fault(source, $"settings by name belong here ({names}), not a list or a single value"));
         else if (value is null && reader._faults.Count == 0)
-            reader._faults.Add(new Fault(source, "is empty: a job needs name, data, model and training"));
+            reader._faults.Add(new Fault(source, $"is empty: settings belong here ({names})"));
         return reader._faults.Count == 0 ? new SettingsDocument((SettingValue.Map)value!, source, reader._places) : throw new InputException(reader._faults);
     }
 
@@ -56,7 +59,7 @@ internal sealed partial class YamlSettings
             var value = ReadNode(parser, "", 0);
             parser.Consume<DocumentEnd>();
             if (!parser.Accept<StreamEnd>(out _))
-                Fault(parser.Current!.Start.Line, 0, "a second document starts here; a job file holds one");
+                Fault(parser.Current!.Start.Line, 0, "a second document starts here; a file holds one");
             return value;
         }
         catch (YamlException error)

@@ -85,7 +85,7 @@ public sealed class JobFileTests : IDisposable
         Assert.EndsWith("there is no such file. Did you mean 'breast.yaml'?", FaultOf(Path.Combine(_folder.Path, "brest.yaml")), StringComparison.Ordinal);
         Assert.Contains("is a folder", FaultOf(_folder.Path), StringComparison.Ordinal);
         Assert.Contains("nor the folder", FaultOf(Path.Combine(_folder.Path, "no", "job.yaml")), StringComparison.Ordinal);
-        Assert.Contains("larger than 1 MB", FaultOf(_folder.File("big.yaml", new string('#', JobFile.MaxBytes + 1))), StringComparison.Ordinal);
+        Assert.Contains("larger than 1 MB", FaultOf(_folder.File("big.yaml", new string('#', SettingsFile.MaxBytes + 1))), StringComparison.Ordinal);
         var binary = Path.Combine(_folder.Path, "binary.yaml");
         File.WriteAllBytes(binary, [0xFF, 0xFE, 0x80]);
         Assert.Contains("is not text in UTF-8", FaultOf(binary), StringComparison.Ordinal);

@@ -1,0 +1,124 @@
+using System.Collections;
+using System.Diagnostics;
+using System.Globalization;
+using System.Text;
+using System.Text.Json.Nodes;
+
+namespace ClusterNet.EndToEnd.Tests;
+
+/// <summary>A <c>clusternet node</c> of a test's own: a process that is killed with it where it has not ended.</summary>
+internal sealed class NodeProcess : IDisposable
+{
+    public static readonly TimeSpan Patience = TimeSpan.FromMinutes(2);
+    private readonly StringBuilder _log = new();
+    private readonly Process _process;
+    private readonly TaskCompletionSource<JsonNode> _ready = new(TaskCreationOptions.RunContinuationsAsynchronously);
+
+    /// <summary>Starts it.</summary>
+    /// <param name="dataDirectory">of its own</param>
+    /// <param name="environment">variables beside those of this process</param>
+    /// <param name="flags">of <c>clusternet node</c></param>
+    public NodeProcess(string dataDirectory, IReadOnlyDictionary<string, string> environment, params string[] flags)
+    {
+        var start = new ProcessStartInfo("dotnet") { RedirectStandardOutput = true, RedirectStandardError = true };
+        foreach (var argument in (string[])[Repository.Program, "node", "--json", "--data-dir", dataDirectory, .. flags])
+            start.ArgumentList.Add(argument);
+        foreach (DictionaryEntry variable in Environment.GetEnvironmentVariables())
+        {
+            // a node must not be told by this machine what to do
+            if (((string)variable.Key).StartsWith("CLUSTERNET__", StringComparison.OrdinalIgnoreCase))
+                start.Environment.Remove((string)variable.Key);
+        }
+        foreach (var (name, value) in environment)
+            start.Environment[name] = value;
+        _process = new Process { StartInfo = start, EnableRaisingEvents = true };
+        _process.OutputDataReceived += (_, line) => OnOutput(line.Data);
+        _process.ErrorDataReceived += (_, line) => Append(line.Data);
+        _process.Exited += (_, _) => _ready.TrySetException(new InvalidOperationException($"the node ended before it was ready: {this}"));
+        _process.Start();
+        _process.BeginOutputReadLine();
+        _process.BeginErrorReadLine();
+    }
+
+    /// <summary>Its process id.</summary>
+    public int Id => _process.Id;
+
+    /// <summary>Whether it still runs.</summary>
+    public bool IsRunning => !_process.HasExited;
+
+    /// <summary>HOST:PORT, once it is ready.</summary>
+    public string Address => _ready.Task.IsCompletedSuccessfully ? _ready.Task.Result["address"]!.GetValue<string>() : throw new InvalidOperationException("not ready yet");
+
+    /// <summary>Waits until it is a member that is up.</summary>
+    public async Task<JsonNode> ReadyAsync()
+    {
+        try
+        {
+            return await _ready.Task.WaitAsync(Patience);
+        }
+        catch (TimeoutException)
+        {
+            throw new TimeoutException($"the node did not become ready: {this}");
+        }
+    }
+
+    /// <summary>Sends a signal that it can hear.</summary>
+    public async Task SignalAsync(string signal)
+    {
+        using var kill = Process.Start("kill", [$"-{signal}", Id.ToString(CultureInfo.InvariantCulture)]);
+        await kill.WaitForExitAsync();
+        Assert.Equal(0, kill.ExitCode);
+    }
+
+    /// <summary>Sends SIGKILL: nothing of it runs any more.</summary>
+    public async Task KillAsync()
+    {
+        _process.Kill(false);
+        await _process.WaitForExitAsync();
+    }
+
+    /// <summary>Waits until it ends by itself and gives its exit code.</summary>
+    public async Task<int> EndAsync()
+    {
+        using var patience = new CancellationTokenSource(Patience);
+        try
+        {
+            await _process.WaitForExitAsync(patience.Token);
+        }
+        catch (OperationCanceledException)
+        {
+            throw new TimeoutException($"the node did not end: {this}");
+        }
+        return _process.ExitCode;
+    }
+
+    public void Dispose()
+    {
+        if (!_process.HasExited)
+        {
+            _process.Kill(false);
+            _process.WaitForExit();
+        }
+        _process.Dispose();
+    }
+
+    /// <summary>Everything that it wrote.</summary>
+    public override string ToString()
+    {
+        lock (_log)
+            return $"{string.Join(' ', _process.StartInfo.ArgumentList.Skip(1))}\n{_log}";
+    }
+
+    private void OnOutput(string? line)
+    {
+        Append(line);
+        if (line is not null && line.StartsWith('{'))
+            _ready.TrySetResult(JsonNode.Parse(line)!);
+    }
+
+    private void Append(string? line)
+    {
+        lock (_log)
+            _log.AppendLine(line);
+    }
+}

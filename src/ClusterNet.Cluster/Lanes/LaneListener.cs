@@ -38,8 +38,6 @@ internal sealed class LaneListener : IDisposable
             var socket = new Socket(host.AddressFamily, SocketType.Stream, ProtocolType.Tcp);
             try
             {
-                // a node that starts again takes its port again, whatever connections of its last incarnation linger
-                socket.SetSocketOption(SocketOptionLevel.Socket, SocketOptionName.ReuseAddress, true);
                 socket.Bind(new IPEndPoint(host, settings.Port));
                 socket.Listen(settings.MaxStrangers);
             }

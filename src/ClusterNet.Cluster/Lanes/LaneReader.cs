@@ -101,9 +101,10 @@ internal sealed class LaneReader(LaneStream stream, ExtendedActorSystem system, 
         catch (Exception exception)
         {
             tensors.Release();
-            // what a head may do wrong comes from many places: protobuf, typed ids, plans
-            if (exception is IOException or ObjectDisposedException or OutOfMemoryException)
+            // protobuf's complaint is an IOException too, but not one of the connection
+            if (exception is not InvalidProtocolBufferException and (IOException or ObjectDisposedException or OutOfMemoryException))
                 throw;
+            // what else a head may do wrong comes from many places: typed ids, plans
             throw new LaneViolationException($"its {codec.Type.Name} can't be read: {(exception is SerializationException or InvalidProtocolBufferException or FormatException ? exception.Message : exception.GetType().Name)}");
         }
     }

@@ -1,0 +1,240 @@
+using ClusterNet.Cluster.Lanes;
+using CsCheck;
+using static ClusterNet.Cluster.Parameters.ParameterProtocol;
+
+namespace ClusterNet.Cluster.Tests.Lanes;
+
+/// <summary>Whatever comes over a connection, it ends that connection and nothing else: nothing is told to an actor, nothing is held, and other peers go on.</summary>
+public sealed class StrangerTests
+{
+    private static readonly Gen<byte[]> Noise = Gen.Byte.Array[0, 300];
+
+    [Fact]
+    public async Task Noise_instead_of_a_handshake_is_refused()
+    {
+        await using var nodes = new Nodes();
+        await Task.Run(() => Noise.Sample(
+            noise =>
+            {
+                using var stranger = new Stranger(nodes.Two.Lane.Port);
+                stranger.Say(noise);
+                stranger.Stop();
+                stranger.AwaitEnd();
+            },
+            iter: 100,
+            threads: 1));
+        nodes.AssertUnharmed();
+    }
+
+    [Fact]
+    public async Task A_handshake_with_any_byte_changed_or_cut_short_harms_nobody()
+    {
+        await using var nodes = new Nodes();
+        var hello = Hello(nodes.Two);
+        await Task.Run(() => Gen.Select(Gen.Int[0, hello.Length - 1], Gen.Byte, Gen.Int[0, hello.Length]).Sample(
+            (position, value, cut) =>
+            {
+                var bytes = hello.ToArray();
+                bytes[position] = value;
+                using var stranger = new Stranger(nodes.Two.Lane.Port);
+                stranger.Say(bytes.AsSpan(0, cut));
+                stranger.Stop();
+                stranger.AwaitEnd();
+            },
+            iter: 100,
+            threads: 1));
+        nodes.AssertUnharmed();
+    }
+
+    [Fact]
+    public async Task Noise_after_a_handshake_ends_the_connection()
+    {
+        await using var nodes = new Nodes();
+        await Task.Run(() => Noise.Sample(
+            noise =>
+            {
+                using var stranger = new Stranger(nodes.Two.Lane.Port).Introduce(nodes.Two);
+                stranger.Say(noise);
+                stranger.Stop();
+                stranger.AwaitEnd();
+            },
+            iter: 100,
+            threads: 1));
+        nodes.AssertUnharmed();
+    }
+
+    [Fact]
+    public async Task A_frame_with_any_byte_changed_or_cut_short_harms_nobody()
+    {
+        await using var nodes = new Nodes();
+        var nobody = new string('x', 40);
+        var frame = Stranger.Frame($"akka.tcp://lanes@127.0.0.1:{nodes.Two.Address.Port}/user/{nobody}");
+        await Task.Run(() => Gen.Select(Gen.Select(Gen.Int[0, frame.Length - 1], Gen.Byte).Array[0, 3], Gen.Int[0, 2 * frame.Length]).Sample(
+            (changes, cut) =>
+            {
+                var bytes = frame.ToArray();
+                foreach (var (position, value) in changes)
+                    bytes[position] = value;
+                using var stranger = new Stranger(nodes.Two.Lane.Port).Introduce(nodes.Two);
+                stranger.Say(bytes.AsSpan(0, Math.Min(cut, bytes.Length)));
+                stranger.Stop();
+                stranger.AwaitEnd();
+            },
+            iter: 200,
+            threads: 1));
+        nodes.AssertUnharmed();
+    }
+
+    [Fact]
+    public async Task A_frame_that_lies_is_refused_before_anything_is_allocated_for_it()
+    {
+        await using var nodes = new Nodes(new LaneSettings { MaxFrameBytes = 1 << 20, ReceiveBytes = 1 << 20 });
+        var here = nodes.Shard.Ref.Path.ToSerializationFormatWithAddress(nodes.Two.Address);
+        foreach (var frame in new[]
+        {
+            Stranger.Frame(here, lengths: [uint.MaxValue]),
+            Stranger.Frame(here, lengths: [.. Enumerable.Repeat(uint.MaxValue, 256)]),
+            Stranger.Frame(here, lengths: [0x4000_0000, 0xC000_0003]),
+            Stranger.Frame(here, lengths: [(1 << 18) + 1]),
+            Stranger.Frame(here, headLength: -1),
+            Stranger.Frame(here, headLength: (1 << 20) + 1),
+            Stranger.Frame(here, tensors: 257),
+            Stranger.Frame(""),
+            Stranger.Frame(new string('x', 4097)),
+            Stranger.Frame("not a path"),
+            Stranger.Frame(here, sender: "not a path"),
+            Stranger.Frame(here, manifest: "P:unheard"),
+            Stranger.Frame(here, manifest: "P:close"),
+            Stranger.Frame(here, manifest: ""),
+            Stranger.Frame("akka.tcp://lanes@127.0.0.1:1/user/shard"),
+            Stranger.Frame(here, head: Stranger.Push(4)),
+            Stranger.Frame(here, head: Stranger.Push(-1)),
+            Stranger.Frame(here, lengths: [1, 2]),
+            Stranger.Frame(here, lengths: [], words: 0),
+            Stranger.Frame(here, head: []),
+            Stranger.Frame(here, head: [.. Enumerable.Repeat((byte)0xFF, 40)]),
+        })
+        {
+            var refused = nodes.Two.Lane.Statistics.Refused;
+            using var stranger = new Stranger(nodes.Two.Lane.Port).Introduce(nodes.Two);
+            stranger.Say(frame);
+            stranger.AwaitEnd();
+            nodes.Two.AwaitAssert(() => Assert.Equal(refused + 1, nodes.Two.Lane.Statistics.Refused));
+        }
+        nodes.AssertUnharmed();
+    }
+
+    [Fact]
+    public async Task Who_means_another_incarnation_another_cluster_or_another_node_is_refused()
+    {
+        await using var nodes = new Nodes();
+        using (var late = new Stranger(nodes.Two.Lane.Port))
+            Assert.Contains("OtherNode", Assert.Throws<LaneViolationException>(() => late.Introduce(nodes.Two, nodes.Two.Uid + 1)).Message, StringComparison.Ordinal);
+        using (var lost = new Stranger(nodes.Two.Lane.Port))
+            Assert.Contains("OtherNode", Assert.Throws<LaneViolationException>(() => lost.Introduce(nodes.One, nodes.Two.Uid)).Message, StringComparison.Ordinal);
+        using (var foreign = new Stranger(nodes.Two.Lane.Port))
+            Assert.Contains("OtherCluster", Assert.Throws<LaneViolationException>(() => foreign.Introduce(nodes.Two, cluster: "others")).Message, StringComparison.Ordinal);
+        nodes.AssertUnharmed();
+    }
+
+    [Fact]
+    public async Task Who_does_not_introduce_itself_in_time_is_put_out_and_so_is_who_is_too_many()
+    {
+        await using var nodes = new Nodes(new LaneSettings { HandshakeTimeout = TimeSpan.FromSeconds(3), MaxStrangers = 3 });
+        var silent = Enumerable.Range(0, 12).Select(_ => new Stranger(nodes.Two.Lane.Port)).ToList();
+        silent.ForEach(stranger => stranger.Say("C"u8));
+        silent.ForEach(stranger => stranger.AwaitEnd());
+        silent.ForEach(stranger => stranger.Dispose());
+        nodes.Two.AwaitAssert(() => Assert.Equal(12, nodes.Two.Lane.Statistics.Refused));
+        nodes.AssertUnharmed();
+    }
+
+    [Fact]
+    public async Task Who_falls_silent_in_a_frame_is_put_out_and_who_is_silent_between_frames_is_not()
+    {
+        await using var nodes = new Nodes(new LaneSettings { StallTimeout = TimeSpan.FromMilliseconds(300) });
+        nodes.AssertUnharmed();
+        var here = nodes.Shard.Ref.Path.ToSerializationFormatWithAddress(nodes.Two.Address);
+        using var stranger = new Stranger(nodes.Two.Lane.Port).Introduce(nodes.Two);
+        stranger.Say(Stranger.Frame(here).AsSpan()[..^1]);
+        stranger.AwaitEnd();
+        var sent = nodes.One.Lane.Statistics.DroppedMessages;
+        nodes.AssertUnharmed();
+        Assert.Equal(sent, nodes.One.Lane.Statistics.DroppedMessages);
+    }
+
+    [Fact]
+    public async Task A_peer_that_comes_again_takes_the_place_of_its_last_connection()
+    {
+        await using var nodes = new Nodes();
+        var here = nodes.Shard.Ref.Path.ToSerializationFormatWithAddress(nodes.Two.Address);
+        using var first = new Stranger(nodes.Two.Lane.Port).Introduce(nodes.Two);
+        using var second = new Stranger(nodes.Two.Lane.Port).Introduce(nodes.Two);
+        first.AwaitEnd();
+        second.Say(Stranger.Frame(here));
+        nodes.Shard.ExpectMsg<Commands.Push>().Gradient.Release();
+    }
+
+    private static byte[] Hello(LaneTestNode to)
+    {
+        // as it goes over a wire
+        using var listener = new System.Net.Sockets.TcpListener(System.Net.IPAddress.Loopback, 0);
+        listener.Start();
+        using var stranger = new Stranger(((System.Net.IPEndPoint)listener.LocalEndpoint).Port);
+        using var accepted = listener.AcceptSocket();
+        var introducing = Task.Run(() => Assert.ThrowsAny<Exception>(() => stranger.Introduce(to)));
+        var bytes = new byte[4096];
+        var length = accepted.Receive(bytes);
+        accepted.Dispose();
+        introducing.GetAwaiter().GetResult();
+        return bytes[..length];
+    }
+
+    /// <summary>Two nodes, the second of which is visited by strangers.</summary>
+    private sealed class Nodes : IAsyncDisposable
+    {
+        private long _step;
+
+        public Nodes(LaneSettings? settings = null)
+        {
+            Two = new LaneTestNode(settings);
+            Shard = Two.Probe("shard");
+        }
+
+        public LaneTestNode One { get; } = new();
+
+        public LaneTestNode Two { get; }
+
+        public Akka.TestKit.TestProbe Shard { get; }
+
+        /// <summary>A true peer's messages still arrive, and nobody else's have, and then nothing is held or waiting.</summary>
+        public void AssertUnharmed()
+        {
+            // where the machine is busy a handshake may take longer than the test lets it: it is tried again
+            Two.AwaitAssert(() =>
+            {
+                One.Lane.Tell(One.See(Two, Shard), LaneMessages.Push(++_step, 1, 2, 3), One.Probe());
+                TakeTrueOnes();
+            });
+            Two.AwaitAssert(() =>
+            {
+                while (Shard.HasMessages)
+                    TakeTrueOnes();
+                Assert.Equal((0, 0), (Two.Lane.Statistics.HeldBytes, One.Lane.Statistics.QueuedBytes));
+            });
+        }
+
+        private void TakeTrueOnes()
+        {
+            var push = Shard.ExpectMsg<Commands.Push>(TimeSpan.FromSeconds(5));
+            push.Gradient.Release();
+            Assert.Equal(LaneMessages.Shard, push.Shard);
+        }
+
+        public async ValueTask DisposeAsync()
+        {
+            await One.DisposeAsync();
+            await Two.DisposeAsync();
+        }
+    }
+}

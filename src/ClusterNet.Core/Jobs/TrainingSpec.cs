@@ -238,7 +238,11 @@ public sealed record ClipSpec(double? Value = null, double? Norm = null);
 /// <summary>When the state is saved.</summary>
 /// <param name="Every">steps between checkpoints; 0 for only at the end</param>
 /// <param name="Keep">how many committed ones are kept</param>
-public sealed record CheckpointSpec(long Every = 200, int Keep = 2);
+public sealed record CheckpointSpec(long Every = 200, int Keep = 2)
+{
+    /// <summary>Whether the state after <paramref name="version"/> of <paramref name="totalSteps"/> steps is saved.</summary>
+    public bool IsDue(long version, long totalSteps) => version > 0 && (version == totalSteps || (Every > 0 && version % Every == 0));
+}
 
 /// <summary>Stops when the validation metric has not improved.</summary>
 /// <param name="Patience">epochs without an improvement</param>

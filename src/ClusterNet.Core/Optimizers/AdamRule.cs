@@ -21,9 +21,9 @@ internal readonly struct AdamRule : IUpdateRule
     {
         (_beta1, _beta2) = ((float)spec.Beta1, (float)spec.Beta2);
         (_inflow1, _inflow2) = ((float)(1 - spec.Beta1), (float)(1 - spec.Beta2));
-        _rootScale = (float)(1 / Math.Sqrt(1 - PortableMath.Power(spec.Beta2, constants.Step + 1)));
+        _rootScale = (float)(1 / Math.Sqrt(1 - PortableMath.Power(spec.Beta2, constants.Updates + 1)));
         _epsilon = (float)constants.Epsilon;
-        _rate = (float)(constants.LearningRate / (1 - PortableMath.Power(spec.Beta1, constants.Step + 1)));
+        _rate = (float)(constants.LearningRate / (1 - PortableMath.Power(spec.Beta1, constants.Updates + 1)));
         _keep = constants.Keep;
     }
 

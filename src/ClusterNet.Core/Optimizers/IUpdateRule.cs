@@ -40,7 +40,8 @@ internal readonly struct Off : ISwitch
 
 /// <summary>What every rule needs to know of a step. Constants are computed in double and rounded to float once, as torch does.</summary>
 /// <param name="Step">0-based</param>
+/// <param name="Updates">updates that the slots have seen; <paramref name="Step"/> unless a step is applied in parts</param>
 /// <param name="LearningRate">base rate times the schedule's factor</param>
 /// <param name="Epsilon">keeps denominators off zero</param>
 /// <param name="Keep">what decoupled weight decay leaves of a weight: 1 - rate x decay, or 1</param>
-internal readonly record struct StepConstants(long Step, double LearningRate, double Epsilon, float Keep);
+internal readonly record struct StepConstants(long Step, long Updates, double LearningRate, double Epsilon, float Keep);

@@ -22,8 +22,8 @@ internal readonly struct LambRule : IUpdateRule
     {
         (_beta1, _beta2) = ((float)spec.Beta1, (float)spec.Beta2);
         (_inflow1, _inflow2) = ((float)(1 - spec.Beta1), (float)(1 - spec.Beta2));
-        _correction1 = (float)(1 / (1 - PortableMath.Power(spec.Beta1, constants.Step + 1)));
-        _rootScale = (float)(1 / Math.Sqrt(1 - PortableMath.Power(spec.Beta2, constants.Step + 1)));
+        _correction1 = (float)(1 / (1 - PortableMath.Power(spec.Beta1, constants.Updates + 1)));
+        _rootScale = (float)(1 / Math.Sqrt(1 - PortableMath.Power(spec.Beta2, constants.Updates + 1)));
         _epsilon = (float)constants.Epsilon;
         _decay = (float)decay;
     }

@@ -25,7 +25,7 @@ internal readonly struct MomentumRule<TNesterov>(OptimizerSpec spec, StepConstan
     private readonly float _rate = (float)constants.LearningRate;
     private readonly float _keep = constants.Keep;
     private readonly float _momentum = (float)spec.Momentum;
-    private readonly float _inflow = constants.Step == 0 ? 1 : (float)(1 - spec.Dampening);
+    private readonly float _inflow = constants.Updates == 0 ? 1 : (float)(1 - spec.Dampening);
 
     /// <inheritdoc/>
     public static int SlotCount => 1;

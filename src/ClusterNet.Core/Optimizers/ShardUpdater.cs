@@ -4,6 +4,14 @@ using ClusterNet.Core.Parameters;
 namespace ClusterNet.Core.Optimizers;
 
 /// <summary>
+/// An update with a part of a step's slices, as asynchronous training has them: the mean gradient of the part with a learning rate of its share, so that the parts of a step together move the weights as far as
+/// the whole would (the linear scaling of Goyal et al. 2017, section 2.1, backwards). The schedule goes by the step, the correction of Adam's bias by the updates that there have been.
+/// </summary>
+/// <param name="Share">of the step's slices, above 0 and at most 1</param>
+/// <param name="UpdatesBefore">that the slots have seen</param>
+public readonly record struct PartialUpdate(double Share, long UpdatesBefore);
+
+/// <summary>
 /// Applies the update rule to one shard, one step at a time, in the order of torch: mean gradient, clipping by value, clipping by global norm, L2 weight decay, rule. Without
 /// norms <see cref="Begin"/> does it all in one pass; otherwise the shards exchange partial sums of squares once or twice (<see cref="NeedsNorms"/>). The new weights and slots
 /// are the same bits on every machine and with any number of shards. Agrees with torch.optim to within rounding; LAMB is You et al. 2020, algorithm 2.
@@ -90,9 +98,11 @@ public sealed class ShardUpdater
     /// <param name="weight">what the sum is divided by; where it is 0 (an empty batch) the gradient counts as 0</param>
     /// <param name="weights">the current values</param>
     /// <param name="newWeights">receives the new ones; shares no memory with the others</param>
+    /// <param name="part">null where the update is that of a whole step</param>
     /// <exception cref="ArgumentException">a length is not that of the shard, or <paramref name="weight"/> is negative or not finite</exception>
     /// <exception cref="InvalidOperationException">the update before is still open</exception>
-    public void Begin(long step, ReadOnlyMemory<float> gradientSum, double weight, ReadOnlyMemory<float> weights, Memory<float> newWeights)
+    public void Begin(
+        long step, ReadOnlyMemory<float> gradientSum, double weight, ReadOnlyMemory<float> weights, Memory<float> newWeights, PartialUpdate? part = null)
     {
         ArgumentOutOfRangeException.ThrowIfNegative(step);
         if (NeedsNorms)
@@ -103,11 +113,11 @@ public sealed class ShardUpdater
         CheckLength(weights.Length, nameof(weights));
         CheckLength(newWeights.Length, nameof(newWeights));
         var isEmpty = (float)weight == 0;
-        var rate = _optimizer.LearningRate * _schedule.Factor(step);
+        var rate = _optimizer.LearningRate * _schedule.Factor(step) * (part?.Share ?? 1);
         var preparation = new GradientPreparation(
             isEmpty ? 1 : (float)weight, (float)(_clip.Value ?? double.PositiveInfinity), 1, _decoupled ? 0 : (float)_decay);
         var keep = _decoupled && _optimizer.Kind != OptimizerKind.Lamb ? (float)(1 - rate * _decay) : 1;
-        var constants = new StepConstants(step, rate, _optimizer.Epsilon ?? DefaultEpsilon(_optimizer.Kind), keep);
+        var constants = new StepConstants(step, part?.UpdatesBefore ?? step, rate, _optimizer.Epsilon ?? DefaultEpsilon(_optimizer.Kind), keep);
         _update = new Update(constants, preparation, isEmpty ? _zeros ??= new float[_range.Length] : gradientSum, weights, newWeights);
         if (_clip.Norm is null)
             ApplyRule();

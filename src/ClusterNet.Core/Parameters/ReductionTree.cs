@@ -47,6 +47,9 @@ public sealed class ReductionTree
     public IEnumerable<int> Missing =>
         Enumerable.Range(0, Slices).Where(slice => !_parts.Keys.Any(node => node.Covers(new TreeNode(0, slice))));
 
+    /// <summary>Whether all slices of <paramref name="node"/> are there already.</summary>
+    public bool Holds(TreeNode node) => _parts.Keys.Any(held => held.Covers(node));
+
     /// <summary>Takes a node, and with it one hold on <paramref name="part"/>'s buffer, unless it is a duplicate.</summary>
     /// <exception cref="ArgumentException">the node is not of this tree, or the part is not of the pool's length</exception>
     public OfferOutcome Offer(TreeNode node, Part part)
@@ -55,7 +58,7 @@ public sealed class ReductionTree
             throw new ArgumentException($"{node} is no node of a tree over {Slices} slices", nameof(node));
         if (part.Length != _pool.Length)
             throw new ArgumentException($"{part.Length} elements where {_pool.Length} belong", nameof(part));
-        if (_parts.Keys.Any(held => held.Covers(node)))
+        if (Holds(node))
             return OfferOutcome.Duplicate;
         foreach (var below in _parts.Keys.Where(node.Covers).ToArray())
             Remove(below).Release();

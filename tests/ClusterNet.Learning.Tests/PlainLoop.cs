@@ -1,5 +1,6 @@
 using System.Runtime.InteropServices;
 using System.Security.Cryptography;
+using ClusterNet.Core.Codecs;
 using ClusterNet.Core.Jobs;
 using ClusterNet.Core.Metrics;
 using ClusterNet.Core.Optimizers;
@@ -33,10 +34,11 @@ public static class PlainLoop
         var updater = new ShardUpdater(training, steps, model.Layout, new ShardRange(0, model.Layout.Length));
         var updated = new float[model.Layout.Length];
         var best = new Best(training);
+        var losses = new Losses(training, pool);
         long step = 0;
         while (step < steps && !best.Stops)
         {
-            Step(step, plan, computer, pool, updater, model, updated);
+            Step(step, plan, computer, pool, updater, model, updated, losses);
             step++;
             if (data.Validation.Count > 0 && (step % plan.StepsPerEpoch == 0 || step == steps))
                 best.Offer(evaluator.Evaluate(data.Validation).Report(), model.Weights);
@@ -48,21 +50,45 @@ public static class PlainLoop
     public static string Sha256(ReadOnlySpan<float> weights) => Convert.ToHexStringLower(SHA256.HashData(MemoryMarshal.AsBytes(weights)));
 
     private static void Step(
-        long step, BatchPlan plan, GradientComputer computer, TensorBufferPool pool, ShardUpdater updater, TrainableModel model, float[] updated)
+        long step, BatchPlan plan, GradientComputer computer, TensorBufferPool pool, ShardUpdater updater, TrainableModel model, float[] updated, Losses losses)
     {
+        float[] current = [.. model.Weights];
+        losses.RoundWeights(model.Weights);
         var tree = new ReductionTree(plan.Slices, pool);
         for (var slice = 0; slice < plan.Slices; slice++)
         {
             var buffer = pool.Rent();
             var statistics = computer.Compute(step, slice, plan.Slice(step, slice), buffer.Array);
+            losses.Gradient(slice, buffer.Array);
             tree.Offer(new TreeNode(0, slice), new ReductionTree.Part(buffer, 0, pool.Length, statistics));
         }
-        float[] current = [.. model.Weights];
         updater.Begin(step, tree.Root.Buffer.Array, tree.Root.Statistics.Weight, current, updated);
         while (updater.NeedsNorms)
             updater.Combine([updater.Partials()]);
         tree.Clear();
         updated.CopyTo(model.Weights);
+    }
+
+    /// <summary>What codecs lose on the way to the shards and back.</summary>
+    private sealed class Losses(TrainingSpec training, TensorBufferPool pool)
+    {
+        private readonly IGradientCodec? _codec = GradientCodecs.Of(training);
+        private readonly float[][] _residuals = [.. Enumerable.Range(0, training.Slices).Select(_ => new float[pool.Length])];
+
+        public void RoundWeights(Span<float> weights)
+        {
+            if (training.PullCodec == WeightCodec.Bf16)
+                Bf16.Round(weights);
+        }
+
+        public void Gradient(int slice, float[] gradient)
+        {
+            if (_codec is null)
+                return;
+            var words = new float[_codec.Words(gradient.Length)];
+            _codec.Encode(gradient, _residuals[slice], _residuals[slice], words);
+            Assert.True(_codec.TryDecode(words, gradient));
+        }
     }
 
     private sealed class Best(TrainingSpec training)

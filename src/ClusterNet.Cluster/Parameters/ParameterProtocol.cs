@@ -7,7 +7,8 @@ namespace ClusterNet.Cluster.Parameters;
 
 /// <summary>
 /// What a parameter shard understands. A shard holds one run of a job's weights as <i>version</i> v: the weights after v steps. The life of a step: every worker pushes the tree
-/// nodes it computed, the shard adds them, updates its weights, and answers each pusher with the new version.
+/// nodes it computed, the shard adds them, updates its weights, and answers each pusher with the new version. Where workers do not wait for each other (ssp, asp) a shard applies each push by itself, its version
+/// is the number of steps that are complete, and shard 0's answers say what to compute next.
 /// </summary>
 public static class ParameterProtocol
 {
@@ -51,13 +52,32 @@ public static class ParameterProtocol
         /// <param name="Generation">the generation the worker is in</param>
         /// <param name="Step">the version of the weights it was computed with</param>
         /// <param name="Node">the node of the reduction tree that <paramref name="Gradient"/> is the sum of</param>
-        /// <param name="Gradient">as many values as the shard has parameters</param>
+        /// <param name="Gradient">as many values as the shard has parameters, or the words that the job's codec makes of them</param>
         /// <param name="Statistics">added along</param>
         public sealed record Push(ShardId Shard, Generation Generation, long Step, TreeNode Node, TensorPayload Gradient, StepStatistics Statistics) : IShardMessage, ITraced
         {
+            /// <summary>How the gradient is written; that of the job, or it is refused.</summary>
+            public GradientCodec Codec { get; init; }
+
+            /// <summary>Asynchronous training: the version of this shard's weights that it was computed with; null where that is the step.</summary>
+            public long? Basis { get; init; }
+
+            /// <summary>Whether it comes from a backup worker.</summary>
+            public bool IsCopy { get; init; }
+
             /// <inheritdoc/>
             public string? Trace { get; init; }
         }
+
+        /// <summary>
+        /// From a worker whose codec loses something, in front of the push that makes a version due for a checkpoint, or because the coordinator asked: what the codec has lost of a slice so far. Not answered.
+        /// </summary>
+        /// <param name="Shard">the shard</param>
+        /// <param name="Generation">the generation the worker is in</param>
+        /// <param name="Version">of the weights that the slice's next gradient is computed with</param>
+        /// <param name="Slice">the slice</param>
+        /// <param name="Residual">as many values as the shard has parameters</param>
+        public sealed record KeepResidual(ShardId Shard, Generation Generation, long Version, int Slice, TensorPayload Residual) : IShardMessage;
 
         /// <summary>From another shard of the job: its partial sums for a round of norms within a step. Repeated until the sender has all it needs itself.</summary>
         /// <param name="Shard">who it is for</param>
@@ -93,8 +113,14 @@ public static class ParameterProtocol
     /// <summary>What others ask a shard, and a shard asks others.</summary>
     public static class Queries
     {
-        /// <summary>From a worker: the weights of a version, the latest or the one before. Answered by <see cref="Replies.Pulled"/> or <see cref="Replies.Refused"/>.</summary>
+        /// <summary>
+        /// From a worker: the weights of a version, the latest or the one before, or the next when it comes. Asynchronous training: weights that suffice for a gradient of that step; of shard 0, something to
+        /// compute as well. Answered by <see cref="Replies.Pulled"/> or <see cref="Replies.Refused"/>.
+        /// </summary>
         public sealed record Pull(ShardId Shard, Generation Generation, long Version) : IShardMessage;
+
+        /// <summary>From a worker, in a generation that went back to a checkpoint: what the codec had lost of a slice. Answered by <see cref="Replies.ResidualKept"/> or <see cref="Replies.Refused"/>.</summary>
+        public sealed record PullResidual(ShardId Shard, Generation Generation, long Version, int Slice) : IShardMessage;
 
         /// <summary>From a worker, while no step runs: the selected weights. Answered by <see cref="Replies.Pulled"/>.</summary>
         public sealed record PullSelected(ShardId Shard, Generation Generation, WeightsSelection Selection) : IShardMessage;
@@ -116,8 +142,27 @@ public static class ParameterProtocol
         /// <param name="Shard">whose</param>
         /// <param name="Generation">of the shard</param>
         /// <param name="Version">steps they have seen</param>
-        /// <param name="Weights">as many values as the shard has parameters</param>
-        public sealed record Pulled(ShardId Shard, Generation Generation, long Version, TensorPayload Weights) : IShardMessage;
+        /// <param name="Weights">as many values as the shard has parameters, or the words that the job's codec for pulls makes of them</param>
+        public sealed record Pulled(ShardId Shard, Generation Generation, long Version, TensorPayload Weights) : IShardMessage
+        {
+            /// <summary>How the weights are written.</summary>
+            public WeightCodec Codec { get; init; }
+
+            /// <summary>Whether it answers <see cref="Queries.PullSelected"/>.</summary>
+            public bool IsSelected { get; init; }
+
+            /// <summary>Asynchronous training, in answer to a push: what was pushed and is applied now.</summary>
+            public WorkItem? Applied { get; init; }
+
+            /// <summary>Asynchronous training, from shard 0: what to compute next. A step at or behind the worker's bound is kept for when it may go on.</summary>
+            public WorkItem? Claim { get; init; }
+
+            /// <summary>From shard 0 of a job with backup workers: the nodes of the step before that came late, one for each backup.</summary>
+            public IReadOnlyList<TreeNode> Late { get; init; } = [];
+        }
+
+        /// <summary>To a worker: what the codec had lost of a slice; no values where that is nothing.</summary>
+        public sealed record ResidualKept(ShardId Shard, Generation Generation, long Version, int Slice, TensorPayload Residual) : IShardMessage;
 
         /// <summary>To a worker: not done, and why.</summary>
         public sealed record Refused(ShardId Shard, Generation Generation, long Step, RefusalReason Reason) : IShardMessage;
@@ -147,8 +192,17 @@ public static class ParameterProtocol
         /// <param name="Generation">of the shard</param>
         /// <param name="FirstStep">the step, from 0, of the first loss</param>
         /// <param name="Statistics">of each step, in order</param>
-        public sealed record StepsDone(ShardId Shard, Generation Generation, long FirstStep, IReadOnlyList<StepStatistics> Statistics) : IShardMessage;
+        public sealed record StepsDone(ShardId Shard, Generation Generation, long FirstStep, IReadOnlyList<StepStatistics> Statistics) : IShardMessage
+        {
+            /// <summary>Asynchronous training: the most steps that a gradient was behind, since the shard started. Every shard reports it, those but shard 0 without statistics.</summary>
+            public long? MaxStaleness { get; init; }
+        }
     }
+
+    /// <summary>A part of a step's work.</summary>
+    /// <param name="Step">the step</param>
+    /// <param name="Node">which of its slices</param>
+    public sealed record WorkItem(long Step, TreeNode Node);
 
     /// <summary>Why a shard refuses.</summary>
     public enum RefusalReason

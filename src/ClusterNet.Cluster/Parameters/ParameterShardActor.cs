@@ -12,9 +12,10 @@ namespace ClusterNet.Cluster.Parameters;
 
 /// <summary>
 /// One shard of one job, an entity of Cluster.Sharding. Checkpoints go straight to the snapshot store, with the step as their sequence number: a cut that is taken again after a
-/// failure overwrites itself with the same bits, and a store that is down fails a checkpoint and nothing else.
+/// failure overwrites itself with the same bits, and a store that is down fails a checkpoint and nothing else. This part: generations. The life of a step, checkpoints, and training without waiting are in
+/// the others.
 /// </summary>
-internal sealed class ParameterShardActor : ReceiveActor, IWithTimers
+internal sealed partial class ParameterShardActor : ReceiveActor, IWithTimers
 {
     private static readonly TimeSpan ReportInterval = TimeSpan.FromMilliseconds(200);
     private static readonly TimeSpan RepeatInterval = TimeSpan.FromSeconds(2);
@@ -49,10 +50,12 @@ internal sealed class ParameterShardActor : ReceiveActor, IWithTimers
         Receive<Commands.Meet>(meet => meet.Generation == _state?.Generation, Meet);
         Receive<Commands.Push>(Push);
         Receive<Commands.ShareNorms>(ShareNorms);
+        Receive<Commands.KeepResidual>(KeepResidual);
         Receive<Queries.Pull>(Pull);
+        Receive<Queries.PullResidual>(PullResidual);
         Receive<Queries.PullSelected>(PullSelected);
         Receive<Commands.MarkBest>(MarkBest);
-        Receive<Commands.TakeCheckpoint>(take => IsCurrent(take.Generation) && _state!.Version == take.Step, _ => SaveCheckpoint());
+        Receive<Commands.TakeCheckpoint>(take => IsCurrent(take.Generation) && _state!.Version == take.Step, _ => TakeCheckpoint());
         Receive<Commands.KeepCheckpoints>(keep => DeleteCheckpoints(keep.Steps.Count == 0 ? -1 : keep.Steps[0] - 1));
         Receive<SaveSnapshotSuccess>(Saved);
         Receive<SaveSnapshotFailure>(SaveFailed);
@@ -111,6 +114,7 @@ internal sealed class ParameterShardActor : ReceiveActor, IWithTimers
         _telemetry.Enter(open.Trace);
         _state.Enter(open.Generation);
         _waiting.Clear();
+        LeaveClaims();
         _shards = [];
         if (open.RestoreStep is null)
         {
@@ -181,6 +185,7 @@ internal sealed class ParameterShardActor : ReceiveActor, IWithTimers
     {
         Timers.Cancel(Tick.RepeatOpening);
         _opening = null;
+        OpenClaims();
         Answer(new Replies.Opened(_state!.Shard, _state.Generation, _state.Version));
     }
 
@@ -194,203 +199,6 @@ internal sealed class ParameterShardActor : ReceiveActor, IWithTimers
     {
         _shards = meet.Shards;
         ShareOwnNorms();
-    }
-
-    private void Push(Commands.Push push)
-    {
-        if (_state is null || _opening is not null)
-        {
-            push.Gradient.Release();
-            Sender.Tell(new Replies.Refused(push.Shard, push.Generation, push.Step, RefusalReason.NotYet));
-            return;
-        }
-        var span = _telemetry!.Push(push.Trace, push.Step);
-        var outcome = _state.Offer(push);
-        _telemetry.Pushed(outcome, span);
-        switch (outcome)
-        {
-            case PushOutcome.Wait or PushOutcome.ExchangeNorms or PushOutcome.Advanced:
-                _waiting.Add(Sender);
-                Act(outcome);
-                break;
-            case PushOutcome.AlreadyDone:
-                AnswerWith(Sender, _state.Version);
-                break;
-            default:
-                Sender.Tell(new Replies.Refused(push.Shard, _state.Generation, push.Step, ReasonOf(outcome)));
-                break;
-        }
-    }
-
-    private void ShareNorms(Commands.ShareNorms norms)
-    {
-        if (_state is null || _opening is not null)
-            return;
-        // who is in a round that is over here may have missed it
-        var isOver = norms.Step < _state.Version || (norms.Step == _state.Version && norms.Round < _state.OpenRound?.Round);
-        Act(_state.Offer(norms));
-        if (isOver && !norms.IsAnswer && _state.OwnNorms(norms.Step, norms.Round) is { } own)
-            Sender.Tell(new Commands.ShareNorms(norms.Shard with { Index = norms.From }, _state.Shard.Index, norms.Step, norms.Round, own, IsAnswer: true));
-    }
-
-    private void Act(PushOutcome outcome)
-    {
-        if (outcome == PushOutcome.ExchangeNorms)
-            ShareOwnNorms();
-        else if (outcome == PushOutcome.Advanced)
-            Advance();
-    }
-
-    /// <summary>Tells the other shards what they need of this one. Repeated until this one has what it needs of them: then they have it too, or will ask.</summary>
-    private void ShareOwnNorms()
-    {
-        if (_state?.OpenRound is not { } round || _shards.Count == 0)
-            return;
-        var own = _state.OwnNorms(_state.Version, round.Round)!;
-        for (var i = 0; i < _shards.Count; i++)
-        {
-            if (i != _state.Shard.Index)
-                _shards[i].Tell(new Commands.ShareNorms(_state.Shard with { Index = i }, _state.Shard.Index, _state.Version, round.Round, own, IsAnswer: false));
-        }
-        Timers.StartSingleTimer(Tick.RepeatNorms, Tick.RepeatNorms, RepeatInterval);
-    }
-
-    private void Advance()
-    {
-        var state = _state!;
-        _telemetry!.Updated(staleness: 0);
-        foreach (var worker in _waiting)
-            AnswerWith(worker, state.Version);
-        _waiting.Clear();
-        if (state.Shard.Index == 0)
-            PlanReport();
-        if (IsDue(state.Version))
-            SaveCheckpoint();
-    }
-
-    private bool IsDue(long version)
-    {
-        var setup = _state!.Setup;
-        return version == setup.TotalSteps || (setup.Training.Checkpoint.Every > 0 && version % setup.Training.Checkpoint.Every == 0);
-    }
-
-    private void PlanReport()
-    {
-        var state = _state!;
-        _unreported.Add(state.LastStep);
-        if (state.Version % state.Setup.StepsPerEpoch == 0 || state.Version == state.Setup.TotalSteps)
-            Report();
-        else if (!_reportPlanned)
-        {
-            _reportPlanned = true;
-            Timers.StartSingleTimer(Tick.Report, Tick.Report, ReportInterval);
-        }
-    }
-
-    private void Report()
-    {
-        if (_unreported.Count == 0)
-            return;
-        _coordinator.Tell(new Replies.StepsDone(_state!.Shard, _state.Generation, _state.Version - _unreported.Count, [.. _unreported]));
-        _unreported.Clear();
-    }
-
-    private void Pull(Queries.Pull pull)
-    {
-        if (_state is null || _opening is not null || pull.Generation > _state.Generation)
-            Sender.Tell(new Replies.Refused(pull.Shard, pull.Generation, pull.Version, RefusalReason.NotYet));
-        else if (pull.Generation < _state.Generation)
-            Sender.Tell(new Replies.Refused(pull.Shard, _state.Generation, pull.Version, RefusalReason.StaleGeneration));
-        else
-            AnswerWith(Sender, pull.Version);
-    }
-
-    private void AnswerWith(IActorRef worker, long version)
-    {
-        var state = _state!;
-        if (state.Weights(version) is { } weights)
-            _lane.Tell(worker, new Replies.Pulled(state.Shard, state.Generation, version, weights), Self);
-        else
-            worker.Tell(new Replies.Refused(state.Shard, state.Generation, version, version > state.Version ? RefusalReason.NotYet : RefusalReason.StaleStep));
-    }
-
-    private void PullSelected(Queries.PullSelected pull)
-    {
-        if (!IsCurrent(pull.Generation))
-        {
-            Sender.Tell(new Replies.Refused(pull.Shard, pull.Generation, -1, RefusalReason.StaleGeneration));
-            return;
-        }
-        var (weights, version) = _state!.Selected(pull.Selection);
-        _lane.Tell(Sender, new Replies.Pulled(pull.Shard, pull.Generation, version, weights), Self);
-    }
-
-    private void MarkBest(Commands.MarkBest mark)
-    {
-        if (IsCurrent(mark.Generation) && (_state!.BestStep == mark.Step || _state.MarkBest(mark.Step)))
-            Sender.Tell(new Replies.BestMarked(mark.Shard, mark.Generation, mark.Step));
-    }
-
-    private void SaveCheckpoint()
-    {
-        var checkpoint = _state!.Checkpoint();
-        _telemetry!.Saving(checkpoint);
-        _store.Tell(new SaveSnapshot(new SnapshotMetadata(PersistenceIdOf(checkpoint.Shard), checkpoint.Step, DateTime.UtcNow), checkpoint));
-    }
-
-    private void Saved(SaveSnapshotSuccess saved)
-    {
-        _telemetry?.Saved(saved.Metadata.SequenceNr, succeeded: true);
-        if (_state is null)
-            return;
-        if (_state.Shard.Index == 0)
-            Report();
-        _coordinator.Tell(new Replies.CheckpointSaved(_state.Shard, _state.Generation, saved.Metadata.SequenceNr));
-    }
-
-    private void SaveFailed(SaveSnapshotFailure failure)
-    {
-        _telemetry?.Saved(failure.Metadata.SequenceNr, succeeded: false);
-        if (_state is null)
-            return;
-        _log.Error("Shard {Shard}: checkpoint of step {Step} was not saved: {Reason}", _state.Shard, failure.Metadata.SequenceNr, failure.Cause.Message);
-        _coordinator.Tell(new Replies.CheckpointFailed(_state.Shard, _state.Generation, failure.Metadata.SequenceNr, failure.Cause.Message));
-    }
-
-    private void DeleteCheckpoints(long upTo)
-    {
-        if (upTo >= 0 && _state is not null)
-            _store.Tell(new DeleteSnapshots(PersistenceIdOf(_state.Shard), new SnapshotSelectionCriteria(upTo)));
-    }
-
-    private void Publish(Commands.Publish publish)
-    {
-        if (_publishing.Count > 0)
-            return;
-        _published.Clear();
-        var state = _state!;
-        var (weights, _) = state.Selected(publish.Selection);
-        foreach (var part in WeightsProtocol.Split(state.Range))
-        {
-            var payload = TensorPayload.Of(weights.Buffer, part with { Offset = weights.Offset + part.Offset - state.Range.Offset });
-            _publishing.Add(Context.ActorOf(WeightsPartActor.PropsForSave(publish.Version, part, payload)), (Sender, publish.Generation));
-            _published.Add(part);
-        }
-        weights.Release();
-    }
-
-    private void PartSaved(WeightsProtocol.Saved saved)
-    {
-        if (_publishing.Remove(Sender, out var asked) && _publishing.Count == 0)
-            asked.Asker.Tell(new Replies.Published(_state!.Shard, asked.Generation, [.. _published]));
-    }
-
-    private void PartFailed(WeightsProtocol.SaveFailed failed)
-    {
-        if (!_publishing.Remove(Sender, out var asked))
-            return;
-        _publishing.Clear();
-        asked.Asker.Tell(new Replies.PublishFailed(_state!.Shard, asked.Generation, failed.Reason));
     }
 
     private void Close(Commands.Close close)
@@ -419,11 +227,4 @@ internal sealed class ParameterShardActor : ReceiveActor, IWithTimers
         }
     }
 
-    private static RefusalReason ReasonOf(PushOutcome outcome) => outcome switch
-    {
-        PushOutcome.StaleGeneration => RefusalReason.StaleGeneration,
-        PushOutcome.StaleStep => RefusalReason.StaleStep,
-        PushOutcome.Malformed => RefusalReason.Malformed,
-        _ => RefusalReason.NotYet,
-    };
 }

@@ -1,3 +1,4 @@
+using ClusterNet.Core.Codecs;
 using ClusterNet.Core.Jobs;
 using ClusterNet.Core.Optimizers;
 using ClusterNet.Core.Parameters;
@@ -10,6 +11,9 @@ internal enum PushOutcome
 {
     /// <summary>Taken, or there already: answer with the next version when it comes.</summary>
     Wait,
+
+    /// <summary>Asynchronous training: applied by itself, and its step still lacks slices.</summary>
+    Applied,
 
     /// <summary>The step is complete but for the norms of other shards.</summary>
     ExchangeNorms,
@@ -37,10 +41,13 @@ internal enum PushOutcome
 /// A run of a job's weights, its optimizer and the reduction of the current step: no actor, no clock, no I/O. Weights are kept in buffers that are never written again once a
 /// version is out, so they can be handed to readers and to the store without a copy.
 /// </summary>
-internal sealed class ParameterShardState
+internal sealed partial class ParameterShardState
 {
     private readonly TensorBufferPool _pool;
     private readonly ReductionTree _tree;
+    private readonly LateNodes _late;
+    private readonly IGradientCodec? _codec;
+    private readonly TensorBufferPool _words;
     private readonly int _shards;
     private readonly Dictionary<(int Round, int From), double[]> _norms = [];
     private ShardUpdater _updater;
@@ -48,6 +55,8 @@ internal sealed class ParameterShardState
     private TensorBuffer? _previous;
     private TensorBuffer? _next;
     private TensorBuffer? _best;
+    private TensorBuffer? _encoded;
+    private TensorBuffer? _encodedFrom;
     private List<double[]> _ownNorms = [];
     private List<double[]> _ownNormsBefore = [];
     private int _round;
@@ -60,6 +69,11 @@ internal sealed class ParameterShardState
         Range = setup.Plan.Ranges[shard.Index];
         _pool = new TensorBufferPool(Range.Length);
         _tree = new ReductionTree(setup.Training.Slices, _pool);
+        _late = new LateNodes(setup.Training.BackupWorkers);
+        _codec = GradientCodecs.Of(setup.Training);
+        _words = new TensorBufferPool(Bf16.Words(Range.Length));
+        _applied = new AppliedSlices(setup.Training.Slices);
+        _residuals = new TensorPayload?[_codec is null ? 0 : setup.Training.Slices];
         _updater = NewUpdater();
     }
 
@@ -81,8 +95,11 @@ internal sealed class ParameterShardState
     /// <summary>Whether there are weights.</summary>
     public bool HasWeights => _current is not null;
 
-    /// <summary>Weight and loss sums of the last step done.</summary>
-    public StepStatistics LastStep { get; private set; }
+    /// <summary>Sums over each of the steps that the last <see cref="PushOutcome.Advanced"/> completed, in order.</summary>
+    public IReadOnlyList<StepStatistics> StepsDone { get; private set; } = [];
+
+    /// <summary>The nodes of the last step that came late, for backup workers.</summary>
+    public IReadOnlyList<TreeNode> Late => _late.Nodes;
 
     /// <summary>Slices that the current step still lacks.</summary>
     public IEnumerable<int> MissingSlices => _tree.Missing;
@@ -103,6 +120,8 @@ internal sealed class ParameterShardState
         if (checkpoint.Shard != Shard || checkpoint.Weights.Length != Range.Length || checkpoint.Slots.Count != _updater.Slots.Count
             || checkpoint.Slots.Any(slot => slot.Length != Range.Length) || (checkpoint.Best is { } best && best.Length != Range.Length))
             throw new InvalidDataException($"the checkpoint of step {checkpoint.Step} does not fit shard {Shard}");
+        if (checkpoint.Residuals.Count != _residuals.Length || checkpoint.Residuals.Any(residual => residual.Length != Range.Length))
+            throw new InvalidDataException($"the checkpoint of step {checkpoint.Step} holds {checkpoint.Residuals.Count} residuals where shard {Shard} has {_residuals.Length}");
         Forget();
         for (var i = 0; i < checkpoint.Slots.Count; i++)
             checkpoint.Slots[i].Span.CopyTo(_updater.Slots[i]);
@@ -113,6 +132,8 @@ internal sealed class ParameterShardState
             kept.Span.CopyTo(_best.Array);
             BestStep = checkpoint.BestStep;
         }
+        for (var slice = 0; slice < _residuals.Length; slice++)
+            Keep(checkpoint.Step, slice, TensorPayload.Of(checkpoint.Residuals[slice].Buffer, new ShardRange(checkpoint.Residuals[slice].Offset, checkpoint.Residuals[slice].Length)));
     }
 
     /// <summary>The state as a checkpoint: shares the weights, copies what the optimizer will change.</summary>
@@ -122,7 +143,10 @@ internal sealed class ParameterShardState
         TensorPayload.Of(_current!),
         [.. _updater.Slots.Select(slot => new ReadOnlyMemory<float>([.. slot]))],
         _best is null ? null : TensorPayload.Of(_best),
-        BestStep);
+        BestStep)
+    {
+        Residuals = [.. _residuals.Select(residual => TensorPayload.Of(residual!.Value.Buffer, new ShardRange(residual.Value.Offset, residual.Value.Length)))],
+    };
 
     /// <summary>Takes a push, and with it the hold on its gradient.</summary>
     public PushOutcome Offer(Commands.Push push)
@@ -133,12 +157,18 @@ internal sealed class ParameterShardState
             push.Gradient.Release();
             return outcome;
         }
-        var part = new ReductionTree.Part(push.Gradient.Buffer, push.Gradient.Offset, push.Gradient.Length, push.Statistics);
-        if (_next is not null || _tree.Offer(push.Node, part) == OfferOutcome.Duplicate)
+        if (Setup.Training.IsAsynchronous)
+            return Apply(push);
+        if (_next is not null || _tree.Holds(push.Node))
         {
+            _late.Repeated(push.Node, push.IsCopy);
             push.Gradient.Release();
             return PushOutcome.Wait;
         }
+        if (PartOf(push) is not { } part)
+            return PushOutcome.Malformed;
+        _tree.Offer(push.Node, part);
+        _late.Taken(push.Node, push.IsCopy);
         if (!_tree.IsComplete)
             return PushOutcome.Wait;
         var root = _tree.Root;
@@ -178,6 +208,23 @@ internal sealed class ParameterShardState
         : version == Version - 1 && _previous is not null ? TensorPayload.Of(_previous)
         : null;
 
+    /// <summary>The same as they travel to workers that train.</summary>
+    public TensorPayload? WeightsToSend(long version)
+    {
+        var weights = Weights(version);
+        if (Setup.Training.PullCodec == WeightCodec.Fp32 || weights is not { } exact)
+            return weights;
+        if (_encodedFrom != exact.Buffer)
+        {
+            _encoded?.Release();
+            _encoded = _words.Rent();
+            Bf16.Encode(exact.Span, _encoded.Array);
+            _encodedFrom = exact.Buffer;
+        }
+        exact.Release();
+        return TensorPayload.Of(_encoded!);
+    }
+
     /// <summary>A hold on the selected weights, and their version.</summary>
     public (TensorPayload Weights, long Version) Selected(WeightsSelection selection) =>
         selection == WeightsSelection.Best && _best is not null ? (TensorPayload.Of(_best), BestStep) : (TensorPayload.Of(_current!), Version);
@@ -196,11 +243,33 @@ internal sealed class ParameterShardState
 
     private PushOutcome Judge(Commands.Push push) =>
         push.Generation < Generation ? PushOutcome.StaleGeneration
-        : push.Generation > Generation || !HasWeights || push.Step > Version ? PushOutcome.NotYet
+        : push.Generation > Generation || !HasWeights || (push.Step > Version && !IsAhead(push)) ? PushOutcome.NotYet
         : push.Step == Version - 1 ? PushOutcome.AlreadyDone
-        : push.Step < Version ? PushOutcome.StaleStep
-        : push.Gradient.Length != Range.Length || !push.Node.IsIn(_tree.Slices) ? PushOutcome.Malformed
+        : push.Step < Version ? Catches ? PushOutcome.AlreadyDone : PushOutcome.StaleStep
+        : push.Codec != Setup.Training.Codec || push.Gradient.Length != WireLength || !push.Node.IsIn(_tree.Slices) || (_codec is not null && push.Node.Level > 0) ? PushOutcome.Malformed
         : PushOutcome.Wait;
+
+    /// <summary>Values, or words of the codec, that a push has.</summary>
+    private int WireLength => _codec?.Words(Range.Length) ?? Range.Length;
+
+    /// <summary>Whether who is behind gets the latest version, because others go on without it.</summary>
+    private bool Catches => Setup.Training.IsAsynchronous || Setup.Training.BackupWorkers > 0;
+
+    private bool IsAhead(Commands.Push push) => Setup.Training.IsAsynchronous && push.Step < Setup.TotalSteps;
+
+    /// <summary>The gradient as values, and with it one hold; null where it is not what the codec writes.</summary>
+    private ReductionTree.Part? PartOf(Commands.Push push)
+    {
+        if (_codec is null)
+            return new ReductionTree.Part(push.Gradient.Buffer, push.Gradient.Offset, push.Gradient.Length, push.Statistics);
+        var decoded = _pool.Rent();
+        var isRead = _codec.TryDecode(push.Gradient.Span, decoded.Array);
+        push.Gradient.Release();
+        if (isRead)
+            return new ReductionTree.Part(decoded, 0, Range.Length, push.Statistics);
+        decoded.Release();
+        return null;
+    }
 
     /// <summary>Carries the update on as far as the norms that are here allow.</summary>
     private PushOutcome GoOn()
@@ -217,8 +286,9 @@ internal sealed class ParameterShardState
             _updater.Combine([.. Enumerable.Range(0, _shards).Select(i => _norms[(_round, i)])]);
             _round++;
         }
-        LastStep = _tree.Root.Statistics;
+        StepsDone = [_tree.Root.Statistics];
         _tree.Clear();
+        _late.Close();
         _previous?.Release();
         (_previous, _current, _next) = (_current, _next, null);
         (_ownNormsBefore, _ownNorms, _round) = (_ownNorms, [], 0);
@@ -236,6 +306,7 @@ internal sealed class ParameterShardState
         _current = _pool.Rent();
         weights.CopyTo(_current.Array);
         Version = version;
+        _applied.Reset(version);
     }
 
     private void Forget()
@@ -244,6 +315,9 @@ internal sealed class ParameterShardState
             buffer?.Release();
         (_current, _previous, _next, _best) = (null, null, null, null);
         BestStep = -1;
+        ForgetResiduals();
+        _beyond = 0;
+        _late.Clear();
         _tree.Clear();
         _norms.Clear();
         (_ownNorms, _ownNormsBefore, _round) = ([], [], 0);

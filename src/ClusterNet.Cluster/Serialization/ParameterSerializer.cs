@@ -16,6 +16,8 @@ internal sealed class ParameterSerializer(ExtendedActorSystem system) : Protocol
     private const int MaxShards = 65_536;
 
     private static readonly WireEnum<RefusalReason, Wire.ShardRefused.Types.Reason> Reasons = new();
+    private static readonly WireEnum<GradientCodec, Wire.GradientCodec> GradientCodecs = new();
+    private static readonly WireEnum<WeightCodec, Wire.WeightCodec> WeightCodecs = new();
 
     /// <summary>The messages.</summary>
     public static readonly CodecTable Table = Tensors(Replied(Asked(Commanded(new CodecTable("parameter")))));
@@ -33,6 +35,7 @@ internal sealed class ParameterSerializer(ExtendedActorSystem system) : Protocol
             (w, system) => new Commands.Open(
                 w.Shard.FromWire(), new Generation(w.Generation), FromWire(w.Setup), w.HasRestoreStep ? w.RestoreStep : null, w.WeightsSource.ToActor(system))
             { Trace = w.TraceOf() })
+        .Add<WorkItem, Wire.WorkItem>("P:item", ToWire, FromWire)
         .Add<ShardSetup, Wire.ShardOpen.Types.Setup>("P:setup", ToWire, FromWire)
         .Add<Commands.ShareNorms, Wire.ShardShareNorms>(
             "P:norms",
@@ -62,6 +65,10 @@ internal sealed class ParameterSerializer(ExtendedActorSystem system) : Protocol
     private static CodecTable Asked(CodecTable table) => table
         .Add<Queries.Pull, Wire.ShardStep>(
             "P:pull", m => ToWire(m.Shard, m.Generation, m.Version), w => new Queries.Pull(w.Shard.FromWire(), new Generation(w.Generation), w.Step))
+        .Add<Queries.PullResidual, Wire.ShardPullResidual>(
+            "P:pull-residual",
+            m => new Wire.ShardPullResidual { Shard = m.Shard.ToWire(), Generation = m.Generation.Number, Version = m.Version, Slice = m.Slice },
+            w => new Queries.PullResidual(w.Shard.FromWire(), new Generation(w.Generation), w.Version, w.Slice))
         .Add<Queries.PullSelected, Wire.ShardPullSelected>(
             "P:pull-selected",
             m => new Wire.ShardPullSelected { Shard = m.Shard.ToWire(), Generation = m.Generation.Number, Selection = m.Selection.ToWire() },
@@ -98,38 +105,59 @@ internal sealed class ParameterSerializer(ExtendedActorSystem system) : Protocol
             w => new Replies.PublishFailed(w.Shard.FromWire(), new Generation(w.Generation), w.Reason))
         .Add<Replies.StepsDone, Wire.ShardStepsDone>(
             "P:steps",
-            m => new Wire.ShardStepsDone
+            m =>
             {
-                Shard = m.Shard.ToWire(),
-                Generation = m.Generation.Number,
-                FirstStep = m.FirstStep,
-                Statistics = { m.Statistics.Select(WireParts.ToWire) },
+                var wire = new Wire.ShardStepsDone
+                {
+                    Shard = m.Shard.ToWire(),
+                    Generation = m.Generation.Number,
+                    FirstStep = m.FirstStep,
+                    Statistics = { m.Statistics.Select(WireParts.ToWire) },
+                };
+                if (m.MaxStaleness is { } staleness)
+                    wire.MaxStaleness = staleness;
+                return wire;
             },
-            w => new Replies.StepsDone(w.Shard.FromWire(), new Generation(w.Generation), w.FirstStep, [.. w.Statistics.Select(WireParts.FromWire)]))
+            w => new Replies.StepsDone(w.Shard.FromWire(), new Generation(w.Generation), w.FirstStep, [.. w.Statistics.Select(WireParts.FromWire)])
+            { MaxStaleness = w.HasMaxStaleness ? w.MaxStaleness : null })
         .Add<Replies.BestMarked, Wire.ShardStep>(
             "P:best-marked", m => ToWire(m.Shard, m.Generation, m.Step), w => new Replies.BestMarked(w.Shard.FromWire(), new Generation(w.Generation), w.Step));
 
     private static CodecTable Tensors(CodecTable table) => table
         .AddTensors<Commands.Push, Wire.ShardPush>(
             "P:push",
-            m => new Wire.ShardPush
-            {
-                Shard = m.Shard.ToWire(),
-                Generation = m.Generation.Number,
-                Step = m.Step,
-                Node = m.Node.ToWire(),
-                GradientLength = m.Gradient.Length,
-                Statistics = m.Statistics.ToWire(),
-            }.Traced(m.Trace),
+            ToWire,
             m => [m.Gradient],
             (w, tensors) => new Commands.Push(
                 w.Shard.FromWire(), new Generation(w.Generation), w.Step, w.Node.FromWire(), tensors.Payload(w.GradientLength), w.Statistics.FromWire())
-            { Trace = w.TraceOf() })
+            {
+                Codec = w.HasCodec ? GradientCodecs.FromWire(w.Codec) : GradientCodec.Fp32,
+                Basis = w.HasBasis ? w.Basis : null,
+                IsCopy = w.IsCopy,
+                Trace = w.TraceOf(),
+            })
         .AddTensors<Replies.Pulled, Wire.ShardPulled>(
             "P:pulled",
-            m => new Wire.ShardPulled { Shard = m.Shard.ToWire(), Generation = m.Generation.Number, Version = m.Version, WeightsLength = m.Weights.Length },
+            ToWire,
             m => [m.Weights],
-            (w, tensors) => new Replies.Pulled(w.Shard.FromWire(), new Generation(w.Generation), w.Version, tensors.Payload(w.WeightsLength)))
+            (w, tensors) => new Replies.Pulled(w.Shard.FromWire(), new Generation(w.Generation), w.Version, tensors.Payload(w.WeightsLength))
+            {
+                Codec = w.HasCodec ? WeightCodecs.FromWire(w.Codec) : WeightCodec.Fp32,
+                IsSelected = w.IsSelected,
+                Applied = w.Applied is { } applied ? FromWire(applied) : null,
+                Claim = w.Claim is { } claim ? FromWire(claim) : null,
+                Late = [.. w.Late.Select(WireParts.FromWire)],
+            })
+        .AddTensors<Commands.KeepResidual, Wire.ShardResidual>(
+            "P:keep-residual",
+            m => ToWire(m.Shard, m.Generation, m.Version, m.Slice, m.Residual),
+            m => [m.Residual],
+            (w, tensors) => new Commands.KeepResidual(w.Shard.FromWire(), new Generation(w.Generation), w.Version, w.Slice, tensors.Payload(w.ResidualLength)))
+        .AddTensors<Replies.ResidualKept, Wire.ShardResidual>(
+            "P:residual",
+            m => ToWire(m.Shard, m.Generation, m.Version, m.Slice, m.Residual),
+            m => [m.Residual],
+            (w, tensors) => new Replies.ResidualKept(w.Shard.FromWire(), new Generation(w.Generation), w.Version, w.Slice, tensors.Payload(w.ResidualLength)))
         .AddFrame<ShardCheckpoint, Wire.ShardCheckpoint>(
             "P:checkpoint",
             m =>
@@ -141,20 +169,63 @@ internal sealed class ParameterSerializer(ExtendedActorSystem system) : Protocol
                     WeightsLength = m.Weights.Length,
                     SlotLengths = { m.Slots.Select(slot => slot.Length) },
                     BestStep = m.BestStep,
+                    ResidualLengths = { m.Residuals.Select(residual => residual.Length) },
                 };
                 if (m.Best is { } best)
                     wire.BestLength = best.Length;
                 return wire;
             },
-            m => [m.Weights.Memory, .. m.Slots, .. m.Best is { } best ? [best.Memory] : Array.Empty<ReadOnlyMemory<float>>()],
+            m => [m.Weights.Memory, .. m.Slots, .. m.Best is { } best ? [best.Memory] : Array.Empty<ReadOnlyMemory<float>>(), .. m.Residuals.Select(residual => residual.Memory)],
             (w, tensors) => new ShardCheckpoint(
                 w.Shard.FromWire(),
                 w.Step,
                 tensors.Payload(w.WeightsLength),
                 [.. w.SlotLengths.Select(length => (ReadOnlyMemory<float>)tensors.Values(length))],
                 w.HasBestLength ? tensors.Payload(w.BestLength) : null,
-                w.BestStep),
+                w.BestStep)
+            { Residuals = [.. w.ResidualLengths.Select(tensors.Payload)] },
             w => $"checkpoint of shard {w.Shard.FromWire()} at step {w.Step}");
+
+    private static Wire.ShardPush ToWire(Commands.Push m)
+    {
+        var wire = new Wire.ShardPush
+        {
+            Shard = m.Shard.ToWire(),
+            Generation = m.Generation.Number,
+            Step = m.Step,
+            Node = m.Node.ToWire(),
+            GradientLength = m.Gradient.Length,
+            Statistics = m.Statistics.ToWire(),
+        };
+        if (m.Codec != GradientCodec.Fp32)
+            wire.Codec = GradientCodecs.ToWire(m.Codec);
+        if (m.Basis is { } basis)
+            wire.Basis = basis;
+        if (m.IsCopy)
+            wire.IsCopy = true;
+        return wire.Traced(m.Trace);
+    }
+
+    private static Wire.ShardPulled ToWire(Replies.Pulled m)
+    {
+        var wire = new Wire.ShardPulled { Shard = m.Shard.ToWire(), Generation = m.Generation.Number, Version = m.Version, WeightsLength = m.Weights.Length, Late = { m.Late.Select(WireParts.ToWire) } };
+        if (m.Codec != WeightCodec.Fp32)
+            wire.Codec = WeightCodecs.ToWire(m.Codec);
+        if (m.IsSelected)
+            wire.IsSelected = true;
+        if (m.Applied is { } applied)
+            wire.Applied = ToWire(applied);
+        if (m.Claim is { } claim)
+            wire.Claim = ToWire(claim);
+        return wire;
+    }
+
+    private static Wire.ShardResidual ToWire(ShardId shard, Generation generation, long version, int slice, TensorPayload residual) =>
+        new() { Shard = shard.ToWire(), Generation = generation.Number, Version = version, Slice = slice, ResidualLength = residual.Length };
+
+    private static Wire.WorkItem ToWire(WorkItem item) => new() { Step = item.Step, Node = item.Node.ToWire() };
+
+    private static WorkItem FromWire(Wire.WorkItem item) => new(item.Step, item.Node.FromWire());
 
     private static Wire.ShardStep ToWire(ShardId shard, Generation generation, long step) => new() { Shard = shard.ToWire(), Generation = generation.Number, Step = step };
 

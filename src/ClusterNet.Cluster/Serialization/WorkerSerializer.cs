@@ -25,15 +25,21 @@ internal sealed class WorkerSerializer(ExtendedActorSystem system) : ProtocolSer
             w => new Commands.Enlist(new JobId(w.Job), JobSpecJson.Deserialize(w.Spec), w.Plan.FromWire(), w.Count))
         .Add<Commands.Assign, Wire.WorkerAssign>(
             "W:assign",
-            m => new Wire.WorkerAssign
+            m =>
             {
-                Job = m.Job.Value,
-                Generation = m.Generation.Number,
-                Step = m.Step,
-                Until = m.Until,
-                Nodes = { m.Nodes.Select(WireParts.ToWire) },
-                Shards = { m.Shards.Select(WireParts.ToWire) },
-            }.Traced(m.Trace),
+                var wire = new Wire.WorkerAssign
+                {
+                    Job = m.Job.Value,
+                    Generation = m.Generation.Number,
+                    Step = m.Step,
+                    Until = m.Until,
+                    Nodes = { m.Nodes.Select(WireParts.ToWire) },
+                    Shards = { m.Shards.Select(WireParts.ToWire) },
+                };
+                if (m.Backup is { } backup)
+                    wire.Backup = backup;
+                return wire.Traced(m.Trace);
+            },
             (w, system) => new Commands.Assign(
                 new JobId(w.Job),
                 new Generation(w.Generation),
@@ -41,7 +47,7 @@ internal sealed class WorkerSerializer(ExtendedActorSystem system) : ProtocolSer
                 w.Until,
                 [.. w.Nodes.Select(WireParts.FromWire)],
                 [.. w.Shards.Select(path => path.ToActor(system))])
-            { Trace = w.TraceOf() })
+            { Backup = w.HasBackup ? w.Backup : null, Trace = w.TraceOf() })
         .Add<Commands.Continue, Wire.WorkerContinue>(
             "W:continue",
             m => new Wire.WorkerContinue { Job = m.Job.Value, Generation = m.Generation.Number, Until = m.Until }.Traced(m.Trace),
@@ -50,6 +56,10 @@ internal sealed class WorkerSerializer(ExtendedActorSystem system) : ProtocolSer
             "W:hold",
             m => new Wire.WorkerHold { Job = m.Job.Value, Generation = m.Generation.Number },
             w => new Commands.Hold(new JobId(w.Job), new Generation(w.Generation)))
+        .Add<Commands.SendResiduals, Wire.WorkerReached>(
+            "W:send-residuals",
+            m => new Wire.WorkerReached { Job = m.Job.Value, Generation = m.Generation.Number, Version = m.Version },
+            w => new Commands.SendResiduals(new JobId(w.Job), new Generation(w.Generation), w.Version))
         .Add<Commands.Evaluate, Wire.WorkerEvaluate>(
             "W:evaluate",
             ToWire,
@@ -73,6 +83,10 @@ internal sealed class WorkerSerializer(ExtendedActorSystem system) : ProtocolSer
             "W:reached",
             m => new Wire.WorkerReached { Job = m.Job.Value, Generation = m.Generation.Number, Version = m.Version },
             w => new Replies.Reached(new JobId(w.Job), new Generation(w.Generation), w.Version))
+        .Add<Replies.Held, Wire.WorkerReached>(
+            "W:held",
+            m => new Wire.WorkerReached { Job = m.Job.Value, Generation = m.Generation.Number, Version = m.Version },
+            w => new Replies.Held(new JobId(w.Job), new Generation(w.Generation), w.Version))
         .Add<Replies.Evaluated, Wire.WorkerEvaluated>(
             "W:evaluated",
             m => new Wire.WorkerEvaluated

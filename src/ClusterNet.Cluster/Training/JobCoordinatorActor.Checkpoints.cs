@@ -69,7 +69,7 @@ internal sealed partial class JobCoordinatorActor
             SaveAndInterrupt();
     }
 
-    private void Hold() => Repeat(() => Run.Active[0].Tell(new WorkerProtocol.Commands.Hold(_job, _state.Generation)));
+    private void Hold() => Repeat(HoldsAll ? HoldAll : () => Run.Active[0].Tell(new WorkerProtocol.Commands.Hold(_job, _state.Generation)));
 
     /// <summary>Nothing was computed that is not committed.</summary>
     private void InterruptNow()
@@ -98,6 +98,7 @@ internal sealed partial class JobCoordinatorActor
 
     private void TakeCheckpoint(long step)
     {
+        AskForResiduals(step);
         for (var i = 0; i < Run.Shards.Length; i++)
             Run.Shards[i]!.Tell(new ParameterProtocol.Commands.TakeCheckpoint(new ShardId(_job, i), _state.Generation, step));
     }

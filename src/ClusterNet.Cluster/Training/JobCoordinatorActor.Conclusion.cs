@@ -29,8 +29,8 @@ internal sealed partial class JobCoordinatorActor
         var lacking = new Dictionary<(WorkerProtocol.DataPart Part, int First), (IActorRef Worker, int Count)>();
         foreach (var part in parts)
         {
-            var runs = SlicePlan.DealRuns(EvaluationChunks.Count(SamplesOf(part)), Run.Active.Count);
-            foreach (var (worker, run) in Run.Active.Zip(runs))
+            var runs = SlicePlan.DealRuns(EvaluationChunks.Count(SamplesOf(part)), Ready.Count);
+            foreach (var (worker, run) in Ready.Zip(runs))
             {
                 if (run.Count > 0)
                     lacking.Add((part, run.First), (worker, run.Count));
@@ -103,7 +103,7 @@ internal sealed partial class JobCoordinatorActor
         Become(() => Concluding(() => Command<WorkerProtocol.Replies.Digested>(
             digested => digested.Generation == _state.Generation,
             digested => Digested(step, digested))));
-        Repeat(() => Run.Active[0].Tell(new WorkerProtocol.Commands.Digest(_job, _state.Generation, Selection)));
+        Repeat(() => Ready[0].Tell(new WorkerProtocol.Commands.Digest(_job, _state.Generation, Selection)));
     }
 
     /// <summary>A phase of the conclusion: an interruption that comes now is answered at the end.</summary>

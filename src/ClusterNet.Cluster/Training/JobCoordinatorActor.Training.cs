@@ -5,7 +5,6 @@ using ClusterNet.Cluster.Telemetry;
 using ClusterNet.Cluster.Workers;
 using ClusterNet.Core.Jobs;
 using ClusterNet.Core.Metrics;
-using ClusterNet.Core.Plans;
 using static ClusterNet.Cluster.Training.TrainingProtocol;
 
 namespace ClusterNet.Cluster.Training;
@@ -41,7 +40,7 @@ internal sealed partial class JobCoordinatorActor
             _log.Warning("Job {Job}: no node with the worker role is up; waiting for one", _job);
             return;
         }
-        var wanted = Spec.Training.Workers;
+        var wanted = Spec.Training.Workers + Spec.Training.BackupWorkers;
         for (var i = 0; i < Math.Min(hosts.Count, wanted); i++)
             hosts[i].Tell(new WorkerProtocol.Commands.Enlist(_job, Spec, _state.Plan!, (wanted - i - 1) / hosts.Count + 1), Self);
     }
@@ -52,14 +51,17 @@ internal sealed partial class JobCoordinatorActor
             return;
         Run.Workers.Add(worker);
         Context.Watch(worker);
-        if (Run.Workers.Count == Spec.Training.Workers)
+        if (Run.Workers.Count == Spec.Training.Workers + Spec.Training.BackupWorkers)
             OpenGeneration(_state.RestoreStep, _state.Generation == Generation.None ? "start" : "resumption");
     }
 
     private void OpenGeneration(long? restoreStep, string reason)
     {
+        if (Spec.Training.RestoresOnChange)
+            restoreStep ??= _state.RestoreStep;
         CloseWindow();
         _afterCheckpoint = null;
+        _held.Clear();
         _restoring = restoreStep;
         if (_state.Generation != Generation.None)
             _log.Info("Job {Job}: generation {Generation} opens: {Reason}", _job, _state.Generation.Next, reason);
@@ -122,16 +124,16 @@ internal sealed partial class JobCoordinatorActor
 
     private void AssignFrom(long step)
     {
-        Run.Until = MustStandAt(step) ? step : Boundaries.Next(step + 1, Run.Batches, Run.TotalSteps, Evaluates);
-        var deal = SlicePlan.Deal(Spec.Training.Slices, Run.Workers.Count);
-        Run.Active = [.. Run.Workers.Where((_, i) => deal[i].Count > 0)];
+        Run.Until = MustStandAt(step) ? step : NextBoundary(step);
+        var deal = Deal(Run.Workers.Count);
+        Run.Active = [.. Run.Workers.Where((_, i) => deal[i].IsActive)];
         Run.Standing.Clear();
         Become(Training);
         _repeat = null;
         StartWindow();
         var shards = Run.Shards.OfType<IActorRef>().ToArray();
         for (var i = 0; i < Run.Active.Count; i++)
-            Run.Active[i].Tell(new WorkerProtocol.Commands.Assign(_job, _state.Generation, step, Run.Until, deal[i], shards) { Trace = _telemetry!.Trace });
+            Run.Active[i].Tell(new WorkerProtocol.Commands.Assign(_job, _state.Generation, step, Run.Until, deal[i].Nodes, shards) { Backup = deal[i].Backup, Trace = _telemetry!.Trace });
         if (_interrupting.Count > 0)
             Hold();
     }
@@ -146,6 +148,7 @@ internal sealed partial class JobCoordinatorActor
     private void Training()
     {
         Command<WorkerProtocol.Replies.Reached>(IsOfNow, Reached);
+        Command<WorkerProtocol.Replies.Held>(held => held.Generation == _state.Generation, Held);
         Command<Commands.Interrupt>(_ => Interrupt());
         WhileRunning();
     }
@@ -168,6 +171,7 @@ internal sealed partial class JobCoordinatorActor
     private void StepsDone(ParameterProtocol.Replies.StepsDone done)
     {
         var before = Run.Known;
+        Run.MaxStaleness = Math.Max(Run.MaxStaleness ?? -1, done.MaxStaleness ?? -1) is >= 0 and var staleness ? staleness : null;
         if (Run.Learn(done.FirstStep, done.Statistics) is { } failure)
         {
             End(JobStatus.Failed, failure, false);
@@ -182,7 +186,7 @@ internal sealed partial class JobCoordinatorActor
 
     private void Reached(WorkerProtocol.Replies.Reached reached)
     {
-        if (reached.Version < Run.Until && _interrupting.Count > 0)
+        if (reached.Version < Run.Until && _interrupting.Count > 0 && !HoldsAll)
         {
             // this worker was held: no shard can go past the version it stands at
             Run.Until = reached.Version;
@@ -197,7 +201,7 @@ internal sealed partial class JobCoordinatorActor
 
     private void StandIfAllDo()
     {
-        if (_training && Run.Standing.Count == Run.Active.Count && Run.Known >= Run.Until)
+        if (_training && Run.Standing.Count >= Run.Active.Count - Backups && Run.Known >= Run.Until)
         {
             CloseWindow();
             AtBoundary(Run.Until);
@@ -208,6 +212,8 @@ internal sealed partial class JobCoordinatorActor
     {
         if (_interrupting.Count > 0)
             SaveAndInterrupt();
+        else if (Spec.Training.IsAsynchronous && AwaitsCheckpoint(step))
+            SaveAtBoundary(step);
         else if (LacksEvaluation(step))
             Evaluate([WorkerProtocol.DataPart.Validation], ParameterProtocol.WeightsSelection.Current, results => JudgeEpoch(step, results[WorkerProtocol.DataPart.Validation]));
         else if (step == Run.TotalSteps || _judge!.ShouldStop(Epochs))
@@ -218,7 +224,7 @@ internal sealed partial class JobCoordinatorActor
 
     private void GoOn(long step)
     {
-        Run.Until = Boundaries.Next(step + 1, Run.Batches, Run.TotalSteps, Evaluates);
+        Run.Until = NextBoundary(step);
         Run.Standing.Clear();
         Become(Training);
         _repeat = null;

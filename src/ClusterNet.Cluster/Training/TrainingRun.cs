@@ -66,6 +66,9 @@ internal sealed class TrainingRun
 
     public double? LatestLoss { get; private set; }
 
+    /// <summary>Asynchronous training: the most steps that a gradient was behind at any shard.</summary>
+    public long? MaxStaleness { get; set; }
+
     /// <summary>Samples visited by the first <paramref name="steps"/> steps.</summary>
     public long SamplesIn(long steps) =>
         (steps / Batches.StepsPerEpoch * Batches.Samples) + Math.Min(Batches.Samples, steps % Batches.StepsPerEpoch * Batches.BatchSize);

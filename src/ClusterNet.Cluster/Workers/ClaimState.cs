@@ -12,6 +12,7 @@ internal sealed class ClaimState(long? staleness)
     private const long None = -1;
 
     private readonly HashSet<int> _unacknowledged = [];
+    private readonly HashSet<int> _asked = [];
     private long[] _bases = [];
     private long _from;
 
@@ -33,6 +34,9 @@ internal sealed class ClaimState(long? staleness)
     /// <summary>Shards whose weights lack too much for <see cref="Next"/>.</summary>
     public IEnumerable<int> Stale => Enumerable.Range(0, _bases.Length).Where(i => _bases[i] == None || Wanted - _bases[i] > (staleness ?? long.MaxValue));
 
+    /// <summary>The version that no item at hand or behind goes beyond.</summary>
+    public long Furthest => Math.Max(Next?.Step ?? _from, Pushed?.Step + 1 ?? _from);
+
     public static ClaimState Of(TrainingSpec training) => new(training.Consistency == ConsistencyMode.Ssp ? training.Staleness : null);
 
     /// <summary>Enters a generation that starts from <paramref name="step"/>.</summary>
@@ -41,6 +45,7 @@ internal sealed class ClaimState(long? staleness)
         _bases = new long[shards];
         Array.Fill(_bases, None);
         _unacknowledged.Clear();
+        _asked.Clear();
         (Pushed, Next, _from) = (null, null, step);
     }
 
@@ -51,7 +56,23 @@ internal sealed class ClaimState(long? staleness)
     public void Push()
     {
         (Pushed, Next) = (Next, null);
+        _asked.Clear();
         _unacknowledged.UnionWith(Enumerable.Range(0, _bases.Length));
+    }
+
+    /// <summary>Nobody was asked: no answer came.</summary>
+    public void AskAgain() => _asked.Clear();
+
+    /// <summary>The shards to ask now, each once: shard 0 for an item where nothing was pushed that it will answer; any whose weights do not suffice for the item at hand.</summary>
+    public IReadOnlyList<int> TakeToAsk()
+    {
+        var lacking = Next is null && Pushed is not null ? [] : Stale.ToHashSet();
+        if (Next is null)
+            lacking.Add(0);
+        lacking.ExceptWith(_unacknowledged);
+        lacking.ExceptWith(_asked);
+        _asked.UnionWith(lacking);
+        return [.. lacking];
     }
 
     /// <summary>Takes note of a shard's weights, of what it applied, and of what shard 0 gives out.</summary>

@@ -3,6 +3,7 @@ using Akka.Event;
 using ClusterNet.Cluster.Lanes;
 using ClusterNet.Cluster.Parameters;
 using ClusterNet.Cluster.Telemetry;
+using ClusterNet.Core.Codecs;
 using ClusterNet.Core.Data;
 using ClusterNet.Core.Faults;
 using ClusterNet.Core.Jobs;
@@ -17,11 +18,11 @@ namespace ClusterNet.Cluster.Workers;
 
 /// <summary>
 /// Computes gradients of one job on a thread of its own. A step: compute the assigned tree nodes, push each to every shard, receive the new weights from every shard. A pushed gradient is not
-/// written again before every shard has let go of it, and is pushed again if no answer comes: shards drop duplicates.
+/// written again before every shard has let go of it, and is pushed again if no answer comes: shards drop duplicates. This part: data, model, generations. Steps, training without waiting, residuals of a
+/// lossy codec, and what is done with selected weights are in the others.
 /// </summary>
-#pragma warning disable CA1001 // an actor disposes of what it owns in PostStop
-internal sealed class WorkerActor : ReceiveActor, IWithTimers
-#pragma warning restore CA1001
+[System.Diagnostics.CodeAnalysis.SuppressMessage("Design", "CA1001", Justification = "an actor disposes of what it owns in PostStop")]
+internal sealed partial class WorkerActor : ReceiveActor, IWithTimers
 {
     private static readonly TimeSpan RepeatInterval = TimeSpan.FromSeconds(5);
 
@@ -34,6 +35,9 @@ internal sealed class WorkerActor : ReceiveActor, IWithTimers
     private readonly WorkerTelemetry _telemetry;
     private readonly WorkerState _state = new();
     private readonly List<(TreeNode Node, ReductionTree.Part Part)> _pushed = [];
+    private readonly WorkerPace _pace;
+    private readonly ClaimState? _claims;
+    private readonly ResidualStore? _residuals;
     private readonly TensorBufferPool _gradients;
     private readonly BatchPlan _batches;
     private readonly ShardPlan _plan;
@@ -43,27 +47,29 @@ internal sealed class WorkerActor : ReceiveActor, IWithTimers
     private LossFunction? _loss;
     private GradientComputer? _computer;
     private Evaluator? _evaluator;
-    private ParameterProtocol.WeightsSelection? _selected;
-    private readonly Queue<(object Request, IActorRef Asker)> _awaitingSelected = new();
-    private readonly HashSet<int> _lackingSelected = [];
 
-    public WorkerActor(Commands.Enlist job, IActorRef coordinator, ModelCatalog catalog, JobData data)
+    public WorkerActor(Commands.Enlist job, IActorRef coordinator, ModelCatalog catalog, JobData data, WorkerPace pace)
     {
         _job = job;
         _coordinator = coordinator;
         _catalog = catalog;
         _data = data;
+        _pace = pace;
         _log = new JobLog(Context.GetLogger(), () => job.Job, () => (_state.Generation.Number, _state.Version));
         _telemetry = new WorkerTelemetry(job.Job);
         _gradients = new TensorBufferPool(job.Plan.Layout.Length);
         _batches = BatchPlan.Of(job.Spec.Training, job.Plan.TrainingSamples);
         _plan = new ShardPlan(job.Plan.Layout.Length, job.Spec.Training.Shards);
+        _claims = job.Spec.Training.IsAsynchronous ? ClaimState.Of(job.Spec.Training) : null;
+        _residuals = GradientCodecs.Of(job.Spec.Training) is { } codec ? new ResidualStore(codec, _plan, job.Plan.Layout.Length) : null;
         Receive<Tick>(tick => Guarded(() => OnTick(tick)));
         Receive<Commands.Enlist>(_ => Announce());
         Receive<Commands.Assign>(assign => Guarded(() => Assign(assign)));
         Receive<Commands.Continue>(IsOfNow, go => Guarded(() => Continue(go)));
         Receive<Commands.Hold>(hold => hold.Generation == _state.Generation, _ => Hold());
+        Receive<Commands.SendResiduals>(send => send.Generation == _state.Generation, send => SendResiduals(send.Version));
         Receive<ParameterProtocol.Replies.Pulled>(pulled => Guarded(() => Pulled(pulled)));
+        Receive<ParameterProtocol.Replies.ResidualKept>(kept => Guarded(() => ResidualKept(kept)));
         Receive<ParameterProtocol.Replies.Refused>(Refused);
         Receive<ParameterProtocol.Queries.PullInitial>(AnswerInitial);
         Receive<Commands.Evaluate>(evaluate => evaluate.Generation == _state.Generation, evaluate => Guarded(() => WithWeights(evaluate, evaluate.Selection)));
@@ -80,8 +86,8 @@ internal sealed class WorkerActor : ReceiveActor, IWithTimers
     /// <inheritdoc/>
     public ITimerScheduler Timers { get; set; } = null!;
 
-    public static Props PropsFor(Commands.Enlist job, IActorRef coordinator, ModelCatalog catalog, JobData data) =>
-        Props.Create(() => new WorkerActor(job, coordinator, catalog, data)).WithDispatcher(Hosting.Dispatchers.Compute);
+    public static Props PropsFor(Commands.Enlist job, IActorRef coordinator, ModelCatalog catalog, JobData data, WorkerPace? pace = null) =>
+        Props.Create(() => new WorkerActor(job, coordinator, catalog, data, pace ?? WorkerPace.Full)).WithDispatcher(Hosting.Dispatchers.Compute);
 
     protected override void PreStart() => Self.Tell(Tick.Start);
 
@@ -120,10 +126,10 @@ internal sealed class WorkerActor : ReceiveActor, IWithTimers
     {
         if (tick == Tick.Start)
             Start();
-        else if (_state.Lacking.Count > 0)
-            Ask();
-        else
+        else if (_lackingSelected.Count > 0)
             PullSelected();
+        else
+            AskAgain();
     }
 
     private void Start()
@@ -159,6 +165,10 @@ internal sealed class WorkerActor : ReceiveActor, IWithTimers
         _lane.Tell(Sender, new ParameterProtocol.Replies.Pulled(pull.Shard, pull.Generation, 0, new TensorPayload(buffer, 0, pull.Range.Length)), Self);
     }
 
+    private TrainingSpec Spec => _job.Spec.Training;
+
+    private ShardId ShardOf(int index) => new(_job.Job, index);
+
     private void Assign(Commands.Assign assign)
     {
         if (assign.Generation <= _state.Generation)
@@ -169,153 +179,59 @@ internal sealed class WorkerActor : ReceiveActor, IWithTimers
         _selected = null;
         _awaitingSelected.Clear();
         _lackingSelected.Clear();
-        if (_state.Enter(assign))
-            Ask();
-        else
+        _late = [];
+        var lacksWeights = _state.Enter(assign);
+        _claims?.Enter(_shards.Count, assign.Step);
+        _residuals?.Enter(assign.Step, assign.Nodes, _shards.Count);
+        if (lacksWeights || _claims is not null || _residuals is not null)
+            AskAgain();
+        if (!lacksWeights && _claims is null)
             GoOn();
     }
 
     private void Continue(Commands.Continue go)
     {
         _telemetry.Continue(go.Trace);
+        _selected = null;
         _state.Continue(go.Until);
         GoOn();
     }
 
     private void Hold()
     {
+        if (_claims is not null || Spec.BackupWorkers > 0)
+        {
+            var furthest = Math.Min(_state.Until, _claims?.Furthest ?? _state.Awaited);
+            _state.Continue(furthest);
+            _coordinator.Tell(new Replies.Held(_job.Job, _state.Generation, furthest));
+            return;
+        }
         _state.Hold();
         if (_state.Stands)
-            TellReached();
+            TellReached(_state.Version);
     }
 
-    private void TellReached() => _coordinator.Tell(new Replies.Reached(_job.Job, _state.Generation, _state.Version));
+    private void TellReached(long version) => _coordinator.Tell(new Replies.Reached(_job.Job, _state.Generation, version));
 
     private void GoOn()
     {
-        if (_state.Stands)
-            TellReached();
-        else if (_state.MayCompute)
+        if (_claims is not null)
+            GoOnClaiming(_claims);
+        else if (_state.Stands)
+            TellReached(_state.Version);
+        else if (_state.MayCompute && _residuals is not { IsComplete: false })
             ComputeStep();
     }
 
-    private void ComputeStep()
+    /// <summary>Asks for whatever is lacking: at the start, and when no answer came.</summary>
+    private void AskAgain()
     {
-        var step = _state.Version;
-        _telemetry.Begin(_state.Generation, step);
-        foreach (var node in _state.Nodes)
-        {
-            var part = _computer!.ComputeNode(step, node, _batches, _gradients);
-            _pushed.Add((node, part));
-            for (var i = 0; i < _shards.Count; i++)
-                Push(i, step, node, part);
-        }
-        _telemetry.Computed();
-        _state.Await(step + 1);
+        if (_claims is not null)
+            AskForClaim(_claims);
+        else
+            Ask();
+        AskForResiduals();
         Timers.StartSingleTimer(Tick.Repeat, Tick.Repeat, RepeatInterval);
-    }
-
-    private void Push(int shard, long step, TreeNode node, ReductionTree.Part part) => _lane.Tell(
-        _shards[shard],
-        new ParameterProtocol.Commands.Push(new ShardId(_job.Job, shard), _state.Generation, step, node, TensorPayload.Of(part.Buffer, _plan.Ranges[shard]), part.Statistics) { Trace = _telemetry.Trace },
-        Self);
-
-    /// <summary>Asks the shards whose weights are lacking, by pushing again where a step was computed, by pulling where not.</summary>
-    private void Ask()
-    {
-        foreach (var shard in _state.Lacking)
-        {
-            foreach (var (node, part) in _pushed)
-                Push(shard, _state.Awaited - 1, node, part);
-            if (_pushed.Count == 0)
-                _shards[shard].Tell(new ParameterProtocol.Queries.Pull(new ShardId(_job.Job, shard), _state.Generation, _state.Awaited));
-        }
-        Timers.StartSingleTimer(Tick.Repeat, Tick.Repeat, RepeatInterval);
-    }
-
-    private void Pulled(ParameterProtocol.Replies.Pulled pulled)
-    {
-        var index = pulled.Shard.Index;
-        var isSelected = pulled.Generation == _state.Generation && _lackingSelected.Remove(index);
-        var isAwaited = isSelected || _state.Accept(index, pulled.Generation, pulled.Version);
-        if (isAwaited)
-        {
-            var range = _plan.Ranges[index];
-            pulled.Weights.Span.CopyTo(_model!.Weights.Slice(range.Offset, range.Length));
-        }
-        pulled.Weights.Release();
-        if (isSelected && _lackingSelected.Count == 0)
-        {
-            AnswerSelected();
-        }
-        else if (isAwaited && !isSelected && _state.Lacking.Count == 0)
-        {
-            _telemetry.End();
-            LetGo();
-            GoOn();
-        }
-    }
-
-    private void LetGo()
-    {
-        Timers.Cancel(Tick.Repeat);
-        foreach (var (_, part) in _pushed)
-            part.Release();
-        _pushed.Clear();
-    }
-
-    private void Refused(ParameterProtocol.Replies.Refused refused)
-    {
-        // a new generation, or the repetition by the timer, resolves it
-        if (refused.Reason != ParameterProtocol.RefusalReason.NotYet)
-            _log.Debug("Worker of {Job}: shard {Shard} refuses step {Step}: {Reason}", _job.Job, refused.Shard.Index, refused.Step, refused.Reason);
-    }
-
-    /// <summary>Does what needs selected weights at once where they are here, else pulls them first.</summary>
-    private void WithWeights(object request, ParameterProtocol.WeightsSelection selection)
-    {
-        if (_lackingSelected.Count == 0 && (_selected == selection || (_selected is null && selection == ParameterProtocol.WeightsSelection.Current && _state.Stands)))
-        {
-            Answer(request, Sender);
-            return;
-        }
-        _awaitingSelected.Enqueue((request, Sender));
-        if (_lackingSelected.Count > 0)
-            return;
-        _selected = selection;
-        _lackingSelected.UnionWith(Enumerable.Range(0, _shards.Count));
-        _state.Forget();
-        PullSelected();
-    }
-
-    private void PullSelected()
-    {
-        foreach (var shard in _lackingSelected)
-            _shards[shard].Tell(new ParameterProtocol.Queries.PullSelected(new ShardId(_job.Job, shard), _state.Generation, _selected!.Value));
-        if (_lackingSelected.Count > 0)
-            Timers.StartSingleTimer(Tick.Repeat, Tick.Repeat, RepeatInterval);
-    }
-
-    private void AnswerSelected()
-    {
-        Timers.Cancel(Tick.Repeat);
-        while (_awaitingSelected.TryDequeue(out var waiting))
-            Answer(waiting.Request, waiting.Asker);
-    }
-
-    private void Answer(object request, IActorRef asker)
-    {
-        switch (request)
-        {
-            case Commands.Evaluate evaluate:
-                var metrics = _evaluator!.Evaluate(PartOf(evaluate.Part), evaluate.FirstChunk, evaluate.Chunks);
-                asker.Tell(new Replies.Evaluated(_job.Job, evaluate.Generation, evaluate.Selection, evaluate.Part, evaluate.FirstChunk, evaluate.Chunks, metrics.ToBytes()));
-                break;
-            case Commands.Digest digest:
-                var weights = _model!.Weights;
-                asker.Tell(new Replies.Digested(_job.Job, digest.Generation, WeightsDigest.Sha256(weights), WeightsDigest.AllFinite(weights)));
-                break;
-        }
     }
 
     private SampleSet PartOf(DataPart part) => part switch

@@ -41,7 +41,7 @@ internal sealed class WorkerHostActor : ReceiveActor
         foreach (var worker in workers)
             worker.Forward(enlist);
         while (workers.Count < enlist.Count)
-            workers.Add(Context.Watch(Context.ActorOf(WorkerActor.PropsFor(enlist, Sender, _catalog, _data))));
+            workers.Add(Context.Watch(Context.ActorOf(WorkerActor.PropsFor(enlist, Sender, _catalog, _data, WorkerPace.Of(workers.Count)))));
     }
 
     private void Dismiss(JobId job)

@@ -52,6 +52,9 @@ public static class WorkerProtocol
         /// <param name="Shards">where the weights are, by shard index</param>
         public sealed record Assign(JobId Job, Generation Generation, long Step, long Until, IReadOnlyList<TreeNode> Nodes, IReadOnlyList<IActorRef> Shards) : IWorkerMessage, ITraced
         {
+            /// <summary>Which of the backup workers it is, from 0; null for one that has nodes of its own.</summary>
+            public int? Backup { get; init; }
+
             /// <inheritdoc/>
             public string? Trace { get; init; }
         }
@@ -63,8 +66,14 @@ public static class WorkerProtocol
             public string? Trace { get; init; }
         }
 
-        /// <summary>To one worker: stop before the next step, which stops all, and answer <see cref="Replies.Reached"/>.</summary>
+        /// <summary>
+        /// To one worker: stop before the next step, which stops all, and answer <see cref="Replies.Reached"/>. Where others can go on without it (asynchronous training, backup workers) to all of them: go no further
+        /// than the step at hand, and answer <see cref="Replies.Held"/>; a <see cref="Continue"/> to the furthest then leads all to one version.
+        /// </summary>
         public sealed record Hold(JobId Job, Generation Generation) : IWorkerMessage;
+
+        /// <summary>To a worker that stands, or waits for others at <paramref name="Version"/>: give the shards what the codec had lost of its slices there.</summary>
+        public sealed record SendResiduals(JobId Job, Generation Generation, long Version) : IWorkerMessage;
 
         /// <summary>To a worker while no step runs: evaluate chunks of a part. Answered by <see cref="Replies.Evaluated"/>.</summary>
         /// <param name="Job">the job</param>
@@ -97,6 +106,9 @@ public static class WorkerProtocol
 
         /// <summary>A worker stands at a version and computes nothing.</summary>
         public sealed record Reached(JobId Job, Generation Generation, long Version) : IWorkerMessage;
+
+        /// <summary>A worker goes no further than a version, whatever the others do.</summary>
+        public sealed record Held(JobId Job, Generation Generation, long Version) : IWorkerMessage;
 
         /// <summary>The metrics of some chunks, as <c>MetricAccumulator.ToBytes</c> gives them.</summary>
         public sealed record Evaluated(

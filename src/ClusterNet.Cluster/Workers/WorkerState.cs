@@ -24,6 +24,9 @@ internal sealed class WorkerState
 
     public IReadOnlyList<TreeNode> Nodes { get; private set; } = [];
 
+    /// <summary>Which of the backup workers it is; null for one that has nodes of its own.</summary>
+    public int? Backup { get; private set; }
+
     /// <summary>Shards whose weights of <see cref="Awaited"/> are lacking.</summary>
     public IReadOnlyCollection<int> Lacking => _lacking;
 
@@ -45,6 +48,7 @@ internal sealed class WorkerState
         Until = assign.Until;
         _from = assign.Step;
         Nodes = assign.Nodes;
+        Backup = assign.Backup;
         _shards = assign.Shards.Count;
         _held = false;
         if (!has)

@@ -21,6 +21,11 @@ internal static class OneHashJobs
         ["mlp, class weights, last epoch"] = TestJobs.Wdbc(
             "mlp", training => training with { Loss = new LossSpec { BalancedClassWeights = true, LabelSmoothing = 0.1 }, Select = VersionSelection.Last }, _mlp),
         ["mlp, eight slices"] = TestJobs.Wdbc("mlp", training => training with { Slices = 8, Steps = 20, Epochs = null }, _mlp),
+        ["mlp, int8, pulls in bf16"] = TestJobs.Wdbc("mlp", training => training with { Codec = GradientCodec.Int8, PullCodec = WeightCodec.Bf16 }, _mlp),
+        ["mlp, bf16, eight slices, last epoch"] = TestJobs.Wdbc(
+            "mlp", training => training with { Codec = GradientCodec.Bf16, Slices = 8, Select = VersionSelection.Last, Optimizer = Sgd }, _mlp),
+        ["mlp, top-k, clipped by global norm"] = TestJobs.Wdbc(
+            "mlp", training => training with { Codec = GradientCodec.TopK, TopK = 0.1, Clip = new ClipSpec(Norm: 0.5) }, _mlp),
         ["cnn"] = TestJobs.Digits("cnn", [1, 8, 8], training => training with { Steps = 12, Epochs = null }, ("channels", ["8", "16"]), ("dropout", ["0.2"])),
         ["gru, clipped by global norm"] = TestJobs.Digits(
             "rnn",

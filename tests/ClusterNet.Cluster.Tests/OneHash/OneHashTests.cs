@@ -64,6 +64,29 @@ public sealed class OneHashTests(ClusterFixture cluster, ITestOutputHelper outpu
         }),
         training => training with { Optimizer = new OptimizerSpec { Kind = OptimizerKind.Lamb, LearningRate = 0.01 } });
 
+    [Fact]
+    public Task All_of_it_happens_to_a_codec_that_keeps_what_it_lost() => Disturbed(
+        12,
+        (job, random) => random.Next(5) switch
+        {
+            0 or 1 => cluster.Cluster.InterruptAsync(job),
+            2 => Do(() => cluster.StopCoordinator(job)),
+            3 => Do(() => cluster.StopShard(random)),
+            _ => Do(() => cluster.StopWorker(random)),
+        },
+        training => training with { Codec = GradientCodec.Int8, PullCodec = WeightCodec.Bf16 });
+
+    [Fact]
+    public Task Backup_workers_change_no_bit_whatever_happens() => Disturbed(
+        8,
+        (job, random) => random.Next(4) switch
+        {
+            0 => cluster.Cluster.InterruptAsync(job),
+            1 => Do(() => cluster.StopShard(random)),
+            _ => Do(() => cluster.StopWorker(random)),
+        },
+        training => training with { Workers = 2, BackupWorkers = 2 });
+
     private async Task Disturbed(int times, Func<JobId, Random, Task> disturb, Func<TrainingSpec, TrainingSpec>? change = null)
     {
         var seed = int.TryParse(Environment.GetEnvironmentVariable("CLUSTERNET_TEST_SEED"), out var given) ? given : Random.Shared.Next();

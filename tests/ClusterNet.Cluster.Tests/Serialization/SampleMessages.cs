@@ -103,6 +103,11 @@ internal sealed class SampleMessages(IActorRef actor)
         yield return new ParameterProtocol.Commands.Open(Shard, Generation, setup, null, actor);
         yield return new ParameterProtocol.Commands.Push(Shard, Generation, 9, new TreeNode(2, 1), Tensor(1, -0f, float.NaN), new StepStatistics(32, 70.5, new SampleVisits(32, ulong.MaxValue))) { Trace = Trace };
         yield return new ParameterProtocol.Commands.Push(Shard, Generation.None, 0, default, Tensor(), default);
+        yield return new ParameterProtocol.Commands.Push(Shard, Generation, 9, new TreeNode(2, 1), Tensor(1), new StepStatistics(32, 70.5)) { Codec = GradientCodec.TopK, Basis = 0, IsCopy = true };
+        yield return new ParameterProtocol.Commands.KeepResidual(Shard, Generation, 9, 3, Tensor(1, -0f));
+        yield return new ParameterProtocol.Queries.PullResidual(Shard, Generation, 9, 3);
+        yield return new ParameterProtocol.Replies.ResidualKept(Shard, Generation, 9, 3, Tensor());
+        yield return new ParameterProtocol.WorkItem(9, new TreeNode(1, 1));
         yield return new ParameterProtocol.Commands.ShareNorms(Shard, 2, 9, 1, [0.1, double.NegativeInfinity, -0.0], true);
         yield return new ParameterProtocol.Commands.Meet(Shard, Generation, [actor, actor]);
         yield return new ParameterProtocol.Commands.MarkBest(Shard, Generation, 9);
@@ -116,6 +121,14 @@ internal sealed class SampleMessages(IActorRef actor)
         yield return new ParameterProtocol.Replies.Opened(Shard, Generation, 9);
         yield return new ParameterProtocol.Replies.OpenFailed(Shard, Generation, 200, "damaged");
         yield return new ParameterProtocol.Replies.Pulled(Shard, Generation, 9, Tensor(0.25f, float.PositiveInfinity));
+        yield return new ParameterProtocol.Replies.Pulled(Shard, Generation, 9, Tensor(0.25f))
+        {
+            Codec = WeightCodec.Bf16,
+            IsSelected = true,
+            Applied = new ParameterProtocol.WorkItem(9, new TreeNode(1, 1)),
+            Claim = new ParameterProtocol.WorkItem(10, default),
+            Late = [new(1, 1), default],
+        };
         foreach (var reason in Enum.GetValues<ParameterProtocol.RefusalReason>())
             yield return new ParameterProtocol.Replies.Refused(Shard, Generation, 9, reason);
         yield return new ParameterProtocol.Replies.CheckpointSaved(Shard, Generation, 9);
@@ -123,8 +136,10 @@ internal sealed class SampleMessages(IActorRef actor)
         yield return new ParameterProtocol.Replies.Published(Shard, Generation, [new(0, 1), new(1, 2)]);
         yield return new ParameterProtocol.Replies.PublishFailed(Shard, Generation, "disk full");
         yield return new ParameterProtocol.Replies.StepsDone(Shard, Generation, 9, [new(32, 70.5), new(0, double.NaN)]);
+        yield return new ParameterProtocol.Replies.StepsDone(Shard, Generation, 9, []) { MaxStaleness = 0 };
         yield return new ParameterProtocol.Replies.BestMarked(Shard, Generation, 9);
         yield return new ShardCheckpoint(Shard, 9, Tensor(1, 2, 3), [new[] { 4f, 5 }, new[] { 6f, -0f, float.NaN }], Tensor(7, 8, 9), 6);
+        yield return new ShardCheckpoint(Shard, 9, Tensor(1, 2), [], null, 6) { Residuals = [Tensor(1, -0f), Tensor(float.NaN, 2)] };
         yield return new ShardCheckpoint(Shard, 0, Tensor(1), [], null, 0);
     }
 
@@ -141,6 +156,9 @@ internal sealed class SampleMessages(IActorRef actor)
             yield return new WorkerProtocol.Commands.Prepare(spec);
         yield return new WorkerProtocol.Commands.Enlist(Job, JobSpecs.Full, Plan, 2);
         yield return new WorkerProtocol.Commands.Assign(Job, Generation, 9, 200, [new(1, 0), new(0, 2)], [actor]) { Trace = Trace };
+        yield return new WorkerProtocol.Commands.Assign(Job, Generation, 9, 200, [], [actor]) { Backup = 0 };
+        yield return new WorkerProtocol.Commands.SendResiduals(Job, Generation, 9);
+        yield return new WorkerProtocol.Replies.Held(Job, Generation, 9);
         yield return new WorkerProtocol.Commands.Continue(Job, Generation, 400) { Trace = Trace };
         yield return new WorkerProtocol.Commands.Hold(Job, Generation);
         foreach (var part in Enum.GetValues<WorkerProtocol.DataPart>())

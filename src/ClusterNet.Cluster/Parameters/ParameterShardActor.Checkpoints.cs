@@ -1,0 +1,131 @@
+using Akka.Actor;
+using Akka.Event;
+using Akka.Persistence;
+using ClusterNet.Cluster.Models;
+using ClusterNet.Core.Jobs;
+using static ClusterNet.Cluster.Parameters.ParameterProtocol;
+
+namespace ClusterNet.Cluster.Parameters;
+
+/// <summary>What a shard keeps: checkpoints, the residuals that belong to them, the best weights, and parts of model versions.</summary>
+internal sealed partial class ParameterShardActor
+{
+    private readonly Dictionary<long, Generation> _saving = [];
+    private long? _awaitsResiduals;
+
+    private void MarkBest(Commands.MarkBest mark)
+    {
+        if (IsCurrent(mark.Generation) && (_state!.BestStep == mark.Step || _state.MarkBest(mark.Step)))
+            Sender.Tell(new Replies.BestMarked(mark.Shard, mark.Generation, mark.Step));
+    }
+
+    private bool IsDue(long version) => _state!.Setup.Training.Checkpoint.IsDue(version, _state.Setup.TotalSteps);
+
+    /// <summary>By the schedule; without waiting for each other there is a state to save only where all workers stand, which the coordinator knows.</summary>
+    private void SaveWhereDue()
+    {
+        var state = _state!;
+        if (_awaitsResiduals is { } missed && missed < state.Version)
+        {
+            _awaitsResiduals = null;
+            _coordinator.Tell(new Replies.CheckpointFailed(state.Shard, state.Generation, missed, "what the codec had lost of some slices did not arrive"));
+        }
+        if (IsDue(state.Version) && !state.Setup.Training.IsAsynchronous)
+            TakeCheckpoint();
+    }
+
+    private void TakeCheckpoint()
+    {
+        if (_state!.CanCheckpoint)
+            SaveCheckpoint();
+        else
+            _awaitsResiduals = _state.Version;
+    }
+
+    private void KeepResidual(Commands.KeepResidual keep)
+    {
+        if (_state is null || _opening is not null)
+        {
+            keep.Residual.Release();
+            return;
+        }
+        _state.Offer(keep);
+        if (_awaitsResiduals == _state.Version && _state.CanCheckpoint)
+            SaveCheckpoint();
+    }
+
+    private void PullResidual(Queries.PullResidual pull)
+    {
+        if (IsCurrent(pull.Generation) && pull.Version == _state!.Version && _state.Residual(pull.Slice) is { } residual)
+            _lane.Tell(Sender, new Replies.ResidualKept(pull.Shard, pull.Generation, pull.Version, pull.Slice, residual), Self);
+        else
+            Sender.Tell(new Replies.Refused(pull.Shard, pull.Generation, pull.Version, RefusalReason.NotYet));
+    }
+
+    private void SaveCheckpoint()
+    {
+        _awaitsResiduals = null;
+        var checkpoint = _state!.Checkpoint();
+        _saving[checkpoint.Step] = _state.Generation;
+        _telemetry!.Saving(checkpoint);
+        _store.Tell(new SaveSnapshot(new SnapshotMetadata(PersistenceIdOf(checkpoint.Shard), checkpoint.Step, DateTime.UtcNow), checkpoint));
+    }
+
+    private void Saved(SaveSnapshotSuccess saved)
+    {
+        _telemetry?.Saved(saved.Metadata.SequenceNr, succeeded: true);
+        if (_state is null || !IsOfThisHistory(saved.Metadata.SequenceNr))
+            return;
+        Report();
+        _coordinator.Tell(new Replies.CheckpointSaved(_state.Shard, _state.Generation, saved.Metadata.SequenceNr));
+    }
+
+    /// <summary>Steps that are computed again come to the same bits, so that a save of an older generation counts; without waiting for each other they do not.</summary>
+    private bool IsOfThisHistory(long step) =>
+        !_saving.Remove(step, out var generation) || generation == _state!.Generation || !_state.Setup.Training.IsAsynchronous;
+
+    private void SaveFailed(SaveSnapshotFailure failure)
+    {
+        _telemetry?.Saved(failure.Metadata.SequenceNr, succeeded: false);
+        if (_state is null || !IsOfThisHistory(failure.Metadata.SequenceNr))
+            return;
+        _log.Error("Shard {Shard}: checkpoint of step {Step} was not saved: {Reason}", _state.Shard, failure.Metadata.SequenceNr, failure.Cause.Message);
+        _coordinator.Tell(new Replies.CheckpointFailed(_state.Shard, _state.Generation, failure.Metadata.SequenceNr, failure.Cause.Message));
+    }
+
+    private void DeleteCheckpoints(long upTo)
+    {
+        if (upTo >= 0 && _state is not null)
+            _store.Tell(new DeleteSnapshots(PersistenceIdOf(_state.Shard), new SnapshotSelectionCriteria(upTo)));
+    }
+
+    private void Publish(Commands.Publish publish)
+    {
+        if (_publishing.Count > 0)
+            return;
+        _published.Clear();
+        var state = _state!;
+        var (weights, _) = state.Selected(publish.Selection);
+        foreach (var part in WeightsProtocol.Split(state.Range))
+        {
+            var payload = TensorPayload.Of(weights.Buffer, part with { Offset = weights.Offset + part.Offset - state.Range.Offset });
+            _publishing.Add(Context.ActorOf(WeightsPartActor.PropsForSave(publish.Version, part, payload)), (Sender, publish.Generation));
+            _published.Add(part);
+        }
+        weights.Release();
+    }
+
+    private void PartSaved(WeightsProtocol.Saved saved)
+    {
+        if (_publishing.Remove(Sender, out var asked) && _publishing.Count == 0)
+            asked.Asker.Tell(new Replies.Published(_state!.Shard, asked.Generation, [.. _published]));
+    }
+
+    private void PartFailed(WeightsProtocol.SaveFailed failed)
+    {
+        if (!_publishing.Remove(Sender, out var asked))
+            return;
+        _publishing.Clear();
+        asked.Asker.Tell(new Replies.PublishFailed(_state!.Shard, asked.Generation, failed.Reason));
+    }
+}

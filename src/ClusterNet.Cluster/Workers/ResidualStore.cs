@@ -1,0 +1,105 @@
+using ClusterNet.Cluster.Parameters;
+using ClusterNet.Core.Codecs;
+using ClusterNet.Core.Parameters;
+
+namespace ClusterNet.Cluster.Workers;
+
+/// <summary>
+/// What a lossy codec has lost of the gradients of a worker's slices: as of the last push, and as of the one before, since the state that others stand at may be that one. Buffers are not written again once
+/// they are out, like those of gradients.
+/// </summary>
+internal sealed class ResidualStore
+{
+    private readonly IGradientCodec _codec;
+    private readonly ShardPlan _plan;
+    private readonly TensorBufferPool _values;
+    private readonly TensorBufferPool _words;
+    private readonly Dictionary<int, Kept> _slices = [];
+    private readonly HashSet<(int Slice, int Shard)> _lacking = [];
+
+    public ResidualStore(IGradientCodec codec, ShardPlan plan, int length)
+    {
+        (_codec, _plan) = (codec, plan);
+        var words = new ShardRange[plan.Ranges.Count];
+        var offset = 0;
+        for (var i = 0; i < words.Length; i++)
+        {
+            words[i] = new ShardRange(offset, codec.Words(plan.Ranges[i].Length));
+            offset = words[i].End;
+        }
+        Words = words;
+        _values = new TensorBufferPool(length);
+        _words = new TensorBufferPool(offset);
+    }
+
+    /// <summary>Where each shard's words lie in an encoded gradient.</summary>
+    public IReadOnlyList<ShardRange> Words { get; }
+
+    /// <summary>The version that the generation started from.</summary>
+    public long Version { get; private set; }
+
+    /// <summary>Slices and shards that have not told what was lost before.</summary>
+    public IReadOnlyCollection<(int Slice, int Shard)> Lacking => _lacking;
+
+    /// <summary>Whether gradients can be encoded.</summary>
+    public bool IsComplete => _lacking.Count == 0;
+
+    /// <summary>Enters a generation, with slices whose residuals the shards have.</summary>
+    public void Enter(long version, IEnumerable<TreeNode> nodes, int shards)
+    {
+        foreach (var kept in _slices.Values)
+        {
+            kept.Now.Release();
+            kept.Before?.Release();
+        }
+        _slices.Clear();
+        _lacking.Clear();
+        Version = version;
+        foreach (var slice in nodes.SelectMany(node => Enumerable.Range(node.FirstSlice, node.SliceCount)))
+        {
+            _slices.Add(slice, new Kept(version, _values.Rent(), null));
+            _lacking.UnionWith(Enumerable.Range(0, shards).Select(shard => (slice, shard)));
+        }
+    }
+
+    /// <summary>Takes what a shard tells; no values for nothing lost.</summary>
+    public void Take(int shard, ParameterProtocol.Replies.ResidualKept kept)
+    {
+        if (kept.Version != Version || (kept.Residual.Length != 0 && kept.Residual.Length != _plan.Ranges[shard].Length) || !_lacking.Remove((kept.Slice, shard)))
+            return;
+        var place = _slices[kept.Slice].Now.Array.AsSpan(_plan.Ranges[shard].Offset, _plan.Ranges[shard].Length);
+        if (kept.Residual.Length == 0)
+            place.Clear();
+        else
+            kept.Residual.Span.CopyTo(place);
+    }
+
+    /// <summary>Encodes a slice's next gradient, for all shards, and lets the gradient go.</summary>
+    public ReductionTree.Part Encode(int slice, ReductionTree.Part gradient)
+    {
+        var (kept, lost, words) = (_slices[slice], _values.Rent(), _words.Rent());
+        for (var i = 0; i < Words.Count; i++)
+        {
+            var range = _plan.Ranges[i];
+            _codec.Encode(
+                gradient.Span.Slice(range.Offset, range.Length),
+                kept.Now.Array.AsSpan(range.Offset, range.Length),
+                lost.Array.AsSpan(range.Offset, range.Length),
+                words.Array.AsSpan(Words[i].Offset, Words[i].Length));
+        }
+        gradient.Release();
+        kept.Before?.Release();
+        _slices[slice] = new Kept(kept.Version + 1, lost, kept.Now);
+        return new ReductionTree.Part(words, 0, words.Array.Length, gradient.Statistics);
+    }
+
+    /// <summary>What was lost of a slice up to a version, with a hold; null where that is not known any more.</summary>
+    public TensorBuffer? At(long version, int slice) => version == _slices[slice].Version ? _slices[slice].Now.Share()
+        : version == _slices[slice].Version - 1 ? _slices[slice].Before?.Share()
+        : null;
+
+    /// <summary>The slices.</summary>
+    public IReadOnlyCollection<int> Slices => _slices.Keys;
+
+    private sealed record Kept(long Version, TensorBuffer Now, TensorBuffer? Before);
+}

@@ -138,7 +138,7 @@ internal sealed partial class JobTelemetry
     }
 
     /// <summary>One of a few words: what stands behind a colon, and numbers and addresses, would make every reason another one.</summary>
-    internal static string KindOf(string reason) => Specifics().Replace(reason.Split(':')[0], "").Trim();
+    internal static string KindOf(string reason) => Specifics().Replace(reason, "").Split(':')[0].Trim();
 
     [GeneratedRegex(@"\s*(\b\d+\b|\S*/\S*)")]
     private static partial Regex Specifics();

@@ -96,7 +96,7 @@ public sealed class CanaryTests : IDisposable
         Assert.True(isHurt);
     }
 
-    /// <summary>A job is submitted and interrupted, its data changes, and it is resumed.</summary>
+    /// <summary>A job is submitted and interrupted, its data changes, and it is resumed by another process.</summary>
     private async Task ChangedUnderItAsync(ObservedCluster observed, string rows)
     {
         using var patience = new CancellationTokenSource(ObservedCluster.Patience);
@@ -104,6 +104,7 @@ public sealed class CanaryTests : IDisposable
         var job = await observed.Cluster.SubmitAsync(Job(epochs: 100_000), patience.Token);
         await observed.Cluster.InterruptAsync(job, patience.Token);
         await File.WriteAllTextAsync(DataFile, rows, patience.Token);
+        await observed.RestartAsync();
         await observed.Cluster.ResumeAsync(job, patience.Token);
         await foreach (var progress in observed.Cluster.WatchAsync(job, patience.Token))
             Assert.NotEqual(JobStatus.Completed, progress.Status);

@@ -37,7 +37,7 @@ internal sealed class ObservedCluster : IAsyncDisposable
         Log = log;
     }
 
-    public LocalCluster Cluster { get; }
+    public LocalCluster Cluster { get; private set; }
 
     public LineLog Log { get; }
 
@@ -47,8 +47,14 @@ internal sealed class ObservedCluster : IAsyncDisposable
     {
         var folder = Directory.CreateTempSubdirectory("clusternet-gateway-");
         var log = new LineLog();
-        var cluster = await LocalCluster.StartAsync(folder.FullName, new ModelCatalog(ModelCatalog.BuiltIn), logging => logging.SetMinimumLevel(LogLevel.Trace).AddProvider(log), FaultyStore, default);
-        return new ObservedCluster(cluster, folder, log);
+        return new ObservedCluster(await StartAsync(folder, log), folder, log);
+    }
+
+    /// <summary>Another process on the same store, as far as one process can be: nothing that was in memory is left.</summary>
+    public async Task RestartAsync()
+    {
+        await Cluster.DisposeAsync();
+        Cluster = await StartAsync(_folder, Log);
     }
 
     /// <summary>Runs a job until it is over, however that is.</summary>
@@ -63,6 +69,9 @@ internal sealed class ObservedCluster : IAsyncDisposable
         }
         return await Cluster.JobAsync(job, patience.Token);
     }
+
+    private static Task<LocalCluster> StartAsync(DirectoryInfo folder, LineLog log) =>
+        LocalCluster.StartAsync(folder.FullName, new ModelCatalog(ModelCatalog.BuiltIn), logging => logging.SetMinimumLevel(LogLevel.Trace).AddProvider(log), FaultyStore, default);
 
     public async ValueTask DisposeAsync()
     {

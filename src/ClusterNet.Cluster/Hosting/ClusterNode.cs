@@ -185,12 +185,22 @@ public sealed class ClusterNode : IAsyncDisposable
             using var patience = CancellationTokenSource.CreateLinkedTokenSource(cancel);
             patience.CancelAfter(JoinPatience);
             await cluster.JoinAsync(cluster.SelfAddress, patience.Token).ConfigureAwait(false);
+            await SeeItselfAsync(cluster, patience.Token).ConfigureAwait(false);
             return;
         }
         var seeds = Options.Seeds.Select(seed => NodeAddress.TryParse(seed, out var address) ? address.ToAkka(cluster.SelfAddress.Protocol) : throw new InputException("seeds", seed));
         await cluster.JoinSeedNodesAsync(seeds, cancel).ConfigureAwait(false);
+        await SeeItselfAsync(cluster, cancel).ConfigureAwait(false);
         if (StoreCheck.Fault(cluster.State, cluster.SelfMember) is { } fault)
             throw new ClusterException(fault);
+    }
+
+    /// <summary>Joining is over a moment before the cluster's state, which requests are passed on by, says so.</summary>
+    private static async Task SeeItselfAsync(Akka.Cluster.Cluster cluster, CancellationToken cancel)
+    {
+        using var looks = new PeriodicTimer(TimeSpan.FromMilliseconds(20));
+        while (!cluster.State.Members.Any(member => member.UniqueAddress.Equals(cluster.SelfUniqueAddress) && member.Status == Akka.Cluster.MemberStatus.Up))
+            await looks.WaitForNextTickAsync(cancel).ConfigureAwait(false);
     }
 
     private async Task<string> EndedAsync()

@@ -21,7 +21,7 @@ internal sealed partial class ParameterShardActor
         }
         var span = _telemetry!.Push(push.Trace, push.Step);
         var outcome = _state.Offer(push);
-        _telemetry.Pushed(outcome, span);
+        _telemetry.Pushed(outcome, _state.WasRepeated, span);
         switch (outcome)
         {
             case PushOutcome.Advanced when _state.Setup.Training.IsAsynchronous:

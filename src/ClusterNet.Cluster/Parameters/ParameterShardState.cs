@@ -104,6 +104,9 @@ internal sealed partial class ParameterShardState
     /// <summary>Slices that the current step still lacks.</summary>
     public IEnumerable<int> MissingSlices => _tree.Missing;
 
+    /// <summary>Whether the push that was offered last was there already.</summary>
+    public bool WasRepeated { get; private set; }
+
     public void Enter(Generation generation) => Generation = generation;
 
     /// <summary>Version 0: initial weights, as many as <see cref="Range"/> is long; the optimizer starts afresh.</summary>
@@ -151,6 +154,7 @@ internal sealed partial class ParameterShardState
     /// <summary>Takes a push, and with it the hold on its gradient.</summary>
     public PushOutcome Offer(Commands.Push push)
     {
+        WasRepeated = false;
         var outcome = Judge(push);
         if (outcome != PushOutcome.Wait)
         {
@@ -162,6 +166,7 @@ internal sealed partial class ParameterShardState
         if (_next is not null || _tree.Holds(push.Node))
         {
             _late.Repeated(push.Node, push.IsCopy);
+            WasRepeated = true;
             push.Gradient.Release();
             return PushOutcome.Wait;
         }

@@ -109,8 +109,14 @@ internal sealed class WorkerSerializer(ExtendedActorSystem system) : ProtocolSer
             w => new Replies.Digested(new JobId(w.Job), new Generation(w.Generation), w.Sha256, w.AllFinite))
         .Add<Replies.WorkFailed, Wire.WorkerFailed>(
             "W:failed",
-            m => new Wire.WorkerFailed { Job = m.Job.Value, Generation = m.Generation.Number, Reason = m.Reason },
-            w => new Replies.WorkFailed(new JobId(w.Job), new Generation(w.Generation), w.Reason))
+            m =>
+            {
+                var wire = new Wire.WorkerFailed { Job = m.Job.Value, Generation = m.Generation.Number, Reason = m.Reason };
+                if (m.Loggable is { } loggable)
+                    wire.Loggable = loggable;
+                return wire;
+            },
+            w => new Replies.WorkFailed(new JobId(w.Job), new Generation(w.Generation), w.Reason) { Loggable = w.HasLoggable ? w.Loggable : null })
         .Add<JobPlan, Wire.JobPlan>("W:plan", WireParts.ToWire, WireParts.FromWire);
 
     private static Wire.WorkerEvaluate ToWire(Commands.Evaluate m) => new()

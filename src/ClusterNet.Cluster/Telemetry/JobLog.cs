@@ -1,4 +1,5 @@
 using Akka.Event;
+using ClusterNet.Core.Faults;
 using ClusterNet.Core.Jobs;
 
 namespace ClusterNet.Cluster.Telemetry;
@@ -11,6 +12,10 @@ internal sealed class JobLog(ILoggingAdapter log, Func<JobId?> job, Func<(long G
 {
     /// <summary>The properties' names.</summary>
     public const string Job = "Job", Generation = "Generation", Step = "Step";
+
+    /// <summary>What a log may say of faults: how many, and where the first ones are. Their words may quote a cell of the data.</summary>
+    public static string WithoutData(InputException exception) =>
+        $"the input can't be used, {exception.Faults.Count} faults, the first at {string.Join(" and ", exception.Faults.Take(3).Select(fault => fault.Place))}; 'clusternet jobs show' tells all of it";
 
     /// <inheritdoc/>
     public ILogMessageFormatter Formatter => log.Formatter;

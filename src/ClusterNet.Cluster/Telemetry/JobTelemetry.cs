@@ -17,10 +17,10 @@ internal sealed partial class JobTelemetry
     private static readonly Counter<long> _changes = _meter.CreateCounter<long>(TelemetryNames.Instruments.GenerationChanges, "{generation}", "Generations opened");
     private static readonly Counter<long> _failures = _meter.CreateCounter<long>(TelemetryNames.Instruments.CheckpointFailures, "{checkpoint}", "Checkpoints that failed");
     private static readonly Histogram<double> _commits = _meter.CreateHistogram<double>(TelemetryNames.Instruments.CommitDuration, "s", "First shard saved to commit");
-    private static readonly Observed<double> _loss = new(_meter, TelemetryNames.Instruments.Loss, "1", "Mean loss of the latest step");
-    private static readonly Observed<double> _rate = new(_meter, TelemetryNames.Instruments.SampleRate, "{sample}/s", "Samples per second");
-    private static readonly Observed<long> _generation = new(_meter, TelemetryNames.Instruments.Generation, "{generation}", "Current generation");
-    private static readonly Observed<int> _workers = new(_meter, TelemetryNames.Instruments.WorkerCount, "{worker}", "Workers that take part");
+    private static readonly Observed<double> _loss = Observed<double>.Gauge(_meter, TelemetryNames.Instruments.Loss, "1", "Mean loss of the latest step");
+    private static readonly Observed<double> _rate = Observed<double>.Gauge(_meter, TelemetryNames.Instruments.SampleRate, "{sample}/s", "Samples per second");
+    private static readonly Observed<long> _generation = Observed<long>.Gauge(_meter, TelemetryNames.Instruments.Generation, "{generation}", "Current generation");
+    private static readonly Observed<int> _workers = Observed<int>.Gauge(_meter, TelemetryNames.Instruments.WorkerCount, "{worker}", "Workers that take part");
 
     private readonly JobId _id;
     private readonly KeyValuePair<string, object?> _job;

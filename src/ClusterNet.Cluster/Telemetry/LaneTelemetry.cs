@@ -1,47 +1,32 @@
 using System.Diagnostics.Metrics;
+using ClusterNet.Cluster.Lanes;
 
 namespace ClusterNet.Cluster.Telemetry;
 
-/// <summary>What the large-message lane shows. All of it costs nothing while nobody listens.</summary>
+/// <summary>What the large-message lane shows. It counts for itself; these are looks at its numbers, and cost nothing while nobody looks.</summary>
 internal static class LaneTelemetry
 {
     private static readonly Meter _meter = new(TelemetryNames.Lane);
-    private static readonly Counter<long> _bytes = _meter.CreateCounter<long>(TelemetryNames.Instruments.LaneBytes, "By", "Frames, heads and payload");
-    private static readonly Counter<long> _messages = _meter.CreateCounter<long>(TelemetryNames.Instruments.LaneMessages, "{message}", "Messages");
-    private static readonly Counter<long> _drops = _meter.CreateCounter<long>(TelemetryNames.Instruments.LaneDrops, "{drop}", "Messages or connections given up");
-    private static readonly Observed<long> _queue = new(_meter, TelemetryNames.Instruments.LaneQueue, "By", "What waits to be written");
-    private static readonly Observed<int> _connections = new(_meter, TelemetryNames.Instruments.LaneConnections, "{connection}", "Open connections");
-    private static readonly KeyValuePair<string, object?> _sent = new(TelemetryNames.Tags.Direction, "sent");
-    private static readonly KeyValuePair<string, object?> _received = new(TelemetryNames.Tags.Direction, "received");
+    private static readonly Observed<long> _bytes = Observed<long>.Counter(_meter, TelemetryNames.Instruments.LaneBytes, "By", "Frames sent and received");
+    private static readonly Observed<long> _messages = Observed<long>.Counter(_meter, TelemetryNames.Instruments.LaneMessages, "{message}", "Messages sent and received");
+    private static readonly Observed<long> _drops = Observed<long>.Counter(_meter, TelemetryNames.Instruments.LaneDrops, "{drop}", "Messages or connections given up");
+    private static readonly Observed<long> _queue = Observed<long>.Gauge(_meter, TelemetryNames.Instruments.LaneQueue, "By", "What waits to be written");
+    private static readonly Observed<long> _held = Observed<long>.Gauge(_meter, TelemetryNames.Instruments.LaneHeld, "By", "Received and not released");
 
-    /// <summary>A frame was written.</summary>
-    public static void Sent(long bytes) => Moved(bytes, _sent);
+    /// <summary>Shows a node's lane until the results are disposed of.</summary>
+    public static IEnumerable<IDisposable> Watch(Lane lane) =>
+    [
+        _bytes.Show(() => [By(TelemetryNames.Tags.Direction, "sent", lane.Statistics.SentBytes), By(TelemetryNames.Tags.Direction, "received", lane.Statistics.ReceivedBytes)]),
+        _messages.Show(() => [By(TelemetryNames.Tags.Direction, "sent", lane.Statistics.SentMessages), By(TelemetryNames.Tags.Direction, "received", lane.Statistics.ReceivedMessages)]),
+        _drops.Show(() =>
+        [
+            By(TelemetryNames.Tags.Reason, "not sent", lane.Statistics.DroppedMessages),
+            By(TelemetryNames.Tags.Reason, "nobody there", lane.Statistics.NobodyThere),
+            By(TelemetryNames.Tags.Reason, "connection refused", lane.Statistics.Refused),
+        ]),
+        _queue.Show(() => lane.Statistics.QueuedBytes),
+        _held.Show(() => lane.Statistics.HeldBytes),
+    ];
 
-    /// <summary>A frame was read.</summary>
-    public static void Received(long bytes) => Moved(bytes, _received);
-
-    /// <summary>A message was not delivered, or a connection closed.</summary>
-    /// <param name="reason">one of a few words</param>
-    public static void Dropped(string reason)
-    {
-        if (_drops.Enabled)
-            _drops.Add(1, new KeyValuePair<string, object?>(TelemetryNames.Tags.Reason, reason));
-    }
-
-    /// <summary>Shows how many bytes wait for a peer, until the result is disposed of.</summary>
-    /// <param name="peer">its address</param>
-    /// <param name="waiting">called from any thread</param>
-    public static IDisposable ShowQueue(string peer, Func<long> waiting) => _queue.Show(() => waiting(), new KeyValuePair<string, object?>(TelemetryNames.Tags.Peer, peer));
-
-    /// <summary>Shows how many connections are open, until the result is disposed of.</summary>
-    /// <param name="open">called from any thread</param>
-    public static IDisposable ShowConnections(Func<int> open) => _connections.Show(() => open());
-
-    private static void Moved(long bytes, KeyValuePair<string, object?> direction)
-    {
-        if (_bytes.Enabled)
-            _bytes.Add(bytes, direction);
-        if (_messages.Enabled)
-            _messages.Add(1, direction);
-    }
+    private static Measurement<long> By(string tag, string word, long value) => new(value, new KeyValuePair<string, object?>(tag, word));
 }

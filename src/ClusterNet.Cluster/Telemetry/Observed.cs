@@ -3,15 +3,32 @@ using System.Diagnostics.Metrics;
 
 namespace ClusterNet.Cluster.Telemetry;
 
-/// <summary>A gauge over things that come and go: each is asked for its value when someone looks, and leaves no trace when it is gone.</summary>
+/// <summary>An instrument over things that come and go: each is asked for its value when someone looks, and leaves no trace when it is gone.</summary>
 /// <typeparam name="T">the value's type</typeparam>
 internal sealed class Observed<T>
     where T : struct
 {
     private readonly ConcurrentDictionary<object, Func<IEnumerable<Measurement<T>>>> _things = new();
 
-    public Observed(Meter meter, string name, string unit, string description) =>
-        meter.CreateObservableGauge(name, () => _things.Values.SelectMany(read => read()).ToArray(), unit, description);
+    private Observed()
+    {
+    }
+
+    /// <summary>Of values as they are now.</summary>
+    public static Observed<T> Gauge(Meter meter, string name, string unit, string description)
+    {
+        var observed = new Observed<T>();
+        meter.CreateObservableGauge(name, observed.Read, unit, description);
+        return observed;
+    }
+
+    /// <summary>Of sums that each thing keeps itself.</summary>
+    public static Observed<T> Counter(Meter meter, string name, string unit, string description)
+    {
+        var observed = new Observed<T>();
+        meter.CreateObservableCounter(name, observed.Read, unit, description);
+        return observed;
+    }
 
     /// <summary>Shows a value until the result is disposed of.</summary>
     /// <param name="read">called from any thread; null where there is nothing to show</param>
@@ -26,6 +43,8 @@ internal sealed class Observed<T>
         _things[thing] = read;
         return thing;
     }
+
+    private IEnumerable<Measurement<T>> Read() => [.. _things.Values.SelectMany(read => read())];
 
     private sealed class Thing(Observed<T> owner) : IDisposable
     {

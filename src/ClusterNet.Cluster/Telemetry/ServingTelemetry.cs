@@ -11,7 +11,7 @@ internal sealed class ServingTelemetry
     private static readonly Counter<long> _requests = _meter.CreateCounter<long>(TelemetryNames.Instruments.InferenceRequests, "{request}", "Requests answered");
     private static readonly Histogram<double> _durations = _meter.CreateHistogram<double>(TelemetryNames.Instruments.InferenceDuration, "s", "Arrival to answer");
     private static readonly Histogram<long> _batches = _meter.CreateHistogram<long>(TelemetryNames.Instruments.InferenceBatch, "{sample}", "Samples computed together");
-    private static readonly Observed<int> _waiting = new(_meter, TelemetryNames.Instruments.InferenceQueue, "{request}", "Requests that wait");
+    private static readonly Observed<int> _waiting = Observed<int>.Gauge(_meter, TelemetryNames.Instruments.InferenceQueue, "{request}", "Requests that wait");
 
     private readonly ModelVersionId _version;
     private readonly KeyValuePair<string, object?> _model;

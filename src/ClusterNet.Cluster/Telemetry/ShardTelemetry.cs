@@ -29,11 +29,15 @@ internal sealed class ShardTelemetry(ShardId shard)
             .SetTag(TelemetryNames.Tags.Job, shard.Job.Value).SetTag(TelemetryNames.Tags.Shard, shard.Index).SetTag(TelemetryNames.Tags.Step, step);
 
     /// <summary>What became of a push.</summary>
-    public void Pushed(PushOutcome outcome, Activity? span)
+    /// <param name="outcome">what the state made of it</param>
+    /// <param name="wasRepeated">whether it was there already</param>
+    /// <param name="span">what <see cref="Push"/> gave</param>
+    public void Pushed(PushOutcome outcome, bool wasRepeated, Activity? span)
     {
+        var word = wasRepeated ? "duplicate" : WordFor(outcome);
         if (_pushes.Enabled)
-            _pushes.Add(1, _job, new(TelemetryNames.Tags.Outcome, WordFor(outcome)));
-        span?.SetTag(TelemetryNames.Tags.Outcome, WordFor(outcome));
+            _pushes.Add(1, _job, new(TelemetryNames.Tags.Outcome, word));
+        span?.SetTag(TelemetryNames.Tags.Outcome, word);
         Tracing.End(span);
     }
 
@@ -86,7 +90,7 @@ internal sealed class ShardTelemetry(ShardId shard)
 
     private static string WordFor(PushOutcome outcome) => outcome switch
     {
-        PushOutcome.Wait or PushOutcome.ExchangeNorms or PushOutcome.Advanced => "applied",
+        PushOutcome.Wait or PushOutcome.Applied or PushOutcome.ExchangeNorms or PushOutcome.Advanced => "applied",
         PushOutcome.AlreadyDone => "duplicate",
         PushOutcome.StaleGeneration or PushOutcome.StaleStep => "stale",
         PushOutcome.NotYet => "early",

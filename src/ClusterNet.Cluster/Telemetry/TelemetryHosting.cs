@@ -5,6 +5,6 @@ namespace ClusterNet.Cluster.Telemetry;
 /// <summary>Adds what a node shows of itself.</summary>
 public static class TelemetryHosting
 {
-    /// <summary>Shows the cluster's members as this node sees them, while its actor system runs.</summary>
+    /// <summary>Shows the cluster's members as this node sees them, and its lane, while its actor system runs.</summary>
     public static AkkaConfigurationBuilder AddTelemetry(this AkkaConfigurationBuilder builder) => builder.AddStartup((system, _) => NodeTelemetry.Watch(system));
 }

@@ -81,17 +81,17 @@ public static class TelemetryNames
         /// <summary>Counter, bytes: tensors of the checkpoints that shards saved. By <see cref="Tags.Job"/>.</summary>
         public const string CheckpointBytes = "clusternet.parameters.checkpoint.size";
 
-        /// <summary>Counter, bytes: payload and heads of frames. By <see cref="Tags.Direction"/>.</summary>
+        /// <summary>Counter, bytes: frames, head and tensors. By <see cref="Tags.Direction"/>.</summary>
         public const string LaneBytes = "clusternet.lane.io";
 
         /// <summary>Counter: messages. By <see cref="Tags.Direction"/>.</summary>
         public const string LaneMessages = "clusternet.lane.messages";
 
-        /// <summary>Gauge, bytes: what waits to be written. By <see cref="Tags.Peer"/>.</summary>
+        /// <summary>Gauge, bytes: what waits to be written.</summary>
         public const string LaneQueue = "clusternet.lane.queue";
 
-        /// <summary>Gauge: peers that a connection is open to.</summary>
-        public const string LaneConnections = "clusternet.lane.connections";
+        /// <summary>Gauge, bytes: what was received and is not released yet.</summary>
+        public const string LaneHeld = "clusternet.lane.held";
 
         /// <summary>Counter: messages or connections given up. By <see cref="Tags.Reason"/>.</summary>
         public const string LaneDrops = "clusternet.lane.drops";
@@ -185,11 +185,8 @@ public static class TelemetryNames
         /// <summary>Why, one of a few words.</summary>
         public const string Reason = "clusternet.reason";
 
-        /// <summary>sent or received.</summary>
+        /// <summary><c>sent</c> or <c>received</c>.</summary>
         public const string Direction = "clusternet.direction";
-
-        /// <summary>Another node's address.</summary>
-        public const string Peer = "clusternet.peer";
 
         /// <summary>What the store was asked for.</summary>
         public const string Operation = "clusternet.operation";

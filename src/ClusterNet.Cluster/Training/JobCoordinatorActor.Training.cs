@@ -273,7 +273,7 @@ internal sealed partial class JobCoordinatorActor
         Command<ParameterProtocol.Replies.StepsDone>(StepsDone);
         Command<ParameterProtocol.Replies.CheckpointSaved>(IsOfNow, CheckpointSaved);
         Command<ParameterProtocol.Replies.CheckpointFailed>(IsOfNow, CheckpointFailed);
-        Command<WorkerProtocol.Replies.WorkFailed>(failed => Run.Workers.Contains(Sender) || failed.Generation == Generation.None, failed => End(JobStatus.Failed, failed.Reason, false));
+        Command<WorkerProtocol.Replies.WorkFailed>(failed => Run.Workers.Contains(Sender) || failed.Generation == Generation.None, failed => End(JobStatus.Failed, failed.Reason, false, loggable: failed.Loggable));
         Command<Terminated>(Terminated);
         Command<Commands.Cancel>(_ => End(JobStatus.Cancelled, null, deleteCheckpoints: true, Sender));
         Command<Commands.Resume>(_ => Sender.Tell(new Replies.Accepted(_job)));

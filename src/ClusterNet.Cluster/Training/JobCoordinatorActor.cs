@@ -155,11 +155,11 @@ internal sealed partial class JobCoordinatorActor : ReceivePersistentActor, IWit
         EnlistWorkers();
     }
 
-    /// <summary>Leaves the run: journals the end, lets workers and shards go, answers who waited.</summary>
-    private void End(JobStatus status, string? failure, bool deleteCheckpoints, IActorRef? asker = null)
+    /// <summary>Leaves the run: journals the end, lets workers and shards go, answers who waited. The log says <paramref name="loggable"/> where the failure may tell of the data.</summary>
+    private void End(JobStatus status, string? failure, bool deleteCheckpoints, IActorRef? asker = null, string? loggable = null)
     {
         if (failure is not null)
-            _log.Error("Job {Job} failed: {Failure}", _job, failure);
+            _log.Error("Job {Job} failed: {Failure}", _job, loggable ?? failure);
         Persist(new Events.JobEnded(status, failure, Now), ended =>
         {
             _state.Apply(ended);

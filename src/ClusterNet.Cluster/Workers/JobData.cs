@@ -11,15 +11,15 @@ internal sealed class JobData
 {
     private readonly ConcurrentDictionary<string, Slot> _slots = new(StringComparer.Ordinal);
 
-    /// <summary>Reads, splits, fits and prepares; a worker that comes soon after finds it here.</summary>
+    /// <summary>Reads, splits, fits and prepares, always anew: the source may have changed. A worker that comes soon after finds it here.</summary>
     /// <exception cref="Core.Faults.InputException">the data can't be used</exception>
-    public PreparedData Prepare(DataSpec data, long seed) => Get(data, seed, () => DataPipeline.Load(data, seed));
+    public PreparedData Prepare(DataSpec data, long seed) => Get(data, seed, () => DataPipeline.Load(data, seed), _ => false);
 
     /// <summary>Reads and prepares with what was fitted before.</summary>
     /// <exception cref="Core.Faults.InputException">the data can't be used, or is not what it was</exception>
     public PreparedData Load(DataSpec data, long seed, WorkerProtocol.JobPlan plan)
     {
-        var prepared = Get(data, seed, () => DataPipeline.Load(data, seed, FittedPreparation.FromJson(plan.PreparationJson)));
+        var prepared = Get(data, seed, () => DataPipeline.Load(data, seed, FittedPreparation.FromJson(plan.PreparationJson)), held => held.Fingerprint == plan.DataFingerprint);
         if (prepared.Fingerprint != plan.DataFingerprint)
         {
             throw new Core.Faults.InputException("data.source",
@@ -28,12 +28,12 @@ internal sealed class JobData
         return prepared;
     }
 
-    private PreparedData Get(DataSpec data, long seed, Func<PreparedData> load)
+    private PreparedData Get(DataSpec data, long seed, Func<PreparedData> load, Func<PreparedData, bool> isStillRight)
     {
         var slot = _slots.GetOrAdd(JsonSerializer.Serialize(data) + seed, _ => new Slot());
         lock (slot)
         {
-            if (slot.Data?.TryGetTarget(out var held) == true)
+            if (slot.Data?.TryGetTarget(out var held) == true && isStillRight(held))
                 return held;
             var loaded = load();
             slot.Data = new WeakReference<PreparedData>(loaded);

@@ -111,7 +111,7 @@ internal sealed partial class WorkerActor : ReceiveActor, IWithTimers
         }
         catch (InputException fault)
         {
-            _coordinator.Tell(new Replies.WorkFailed(_job.Job, _state.Generation, fault.Message));
+            _coordinator.Tell(new Replies.WorkFailed(_job.Job, _state.Generation, fault.Message) { Loggable = JobLog.WithoutData(fault) });
         }
 #pragma warning disable CA1031 // whatever libtorch or a user's model throws becomes the job's failure, not the node's
         catch (Exception exception)

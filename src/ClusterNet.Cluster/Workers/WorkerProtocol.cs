@@ -122,7 +122,11 @@ public static class WorkerProtocol
         public sealed record Digested(JobId Job, Generation Generation, string Sha256, bool AllFinite) : IWorkerMessage;
 
         /// <summary>A worker could not compute; repeating would not help.</summary>
-        public sealed record WorkFailed(JobId Job, Generation Generation, string Reason) : IWorkerMessage;
+        public sealed record WorkFailed(JobId Job, Generation Generation, string Reason) : IWorkerMessage
+        {
+            /// <summary>What a log may say where <see cref="Reason"/> may tell of the data; null where it does not.</summary>
+            public string? Loggable { get; init; }
+        }
     }
 
     /// <summary>What was found and fitted when a job was prepared; stored with the job, so that every worker and every resumption does the same.</summary>

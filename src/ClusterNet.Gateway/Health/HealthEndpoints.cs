@@ -23,7 +23,7 @@ internal static class HealthEndpoints
         services.AddHealthChecks()
             .Add(Check("process", new ProcessCheck(system), LiveTag))
             .Add(Check("membership", new MembershipCheck(system), ReadyTag))
-            .Add(Check("store", new StoreCheck(system, settings.CheckTimeout), ReadyTag))
+            .Add(Check("store", new StoreCheck(system, settings.Roles, settings.CheckTimeout), ReadyTag))
             .Add(Check("placement", new PlacementCheck(system, settings.Roles, settings.CheckTimeout), ReadyTag));
         return services;
     }

@@ -1,6 +1,7 @@
 using Akka.Actor;
 using Akka.Configuration;
 using Akka.Persistence;
+using ClusterNet.Cluster.Hosting;
 using Microsoft.Extensions.Diagnostics.HealthChecks;
 
 namespace ClusterNet.Gateway.Health;
@@ -9,15 +10,13 @@ namespace ClusterNet.Gateway.Health;
 /// The store answers a query: the snapshot store is asked for what is never there, by the same plugin, connections and credentials that checkpoints go by. A node without a store is as it should be: its
 /// roles need none.
 /// </summary>
-internal sealed class StoreCheck(ActorSystem system, TimeSpan timeout) : IHealthCheck
+internal sealed class StoreCheck(ActorSystem system, IReadOnlyList<string> roles, TimeSpan timeout) : IHealthCheck
 {
-    private const string PluginPath = "akka.persistence.snapshot-store.plugin";
-
     public async Task<HealthCheckResult> CheckHealthAsync(HealthCheckContext context, CancellationToken cancellationToken = default)
     {
         if (system.WhenTerminated.IsCompleted)
             return HealthCheckResult.Unhealthy("the actor system has ended");
-        if (system.Settings.Config.GetString(PluginPath, string.Empty).Length == 0)
+        if (!Roles.NeedStore(roles))
             return HealthCheckResult.Healthy("the node's roles need no store");
         try
         {

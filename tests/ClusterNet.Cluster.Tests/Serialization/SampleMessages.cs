@@ -173,6 +173,7 @@ internal sealed class SampleMessages(IActorRef actor)
             Job, Generation, ParameterProtocol.WeightsSelection.Best, WorkerProtocol.DataPart.Test, 3, 5, new byte[] { 0, 255, 7 });
         yield return new WorkerProtocol.Replies.Digested(Job, Generation, new string('0', 64), true);
         yield return new WorkerProtocol.Replies.WorkFailed(Job, Generation, "the data has changed");
+        yield return new WorkerProtocol.Replies.WorkFailed(Job, Generation, "a cell") { Loggable = "" };
     }
 
     private static IEnumerable<object> Training()

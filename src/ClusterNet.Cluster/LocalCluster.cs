@@ -31,7 +31,16 @@ public sealed class LocalCluster : ActorCluster
     internal static async Task<LocalCluster> StartAsync(
         string dataDirectory, ModelCatalog catalog, Action<ILoggingBuilder>? logging, string overrides, CancellationToken cancel)
     {
-        var options = new NodeOptions { Name = "local", DataDirectory = dataDirectory, Hocon = overrides };
+        var options = new NodeOptions
+        {
+            Name = "local",
+            DataDirectory = dataDirectory,
+            Hocon = overrides,
+            // a job says what it wants, and who is in front of the machine decides when it goes on
+            Workers = NodeOptions.MaxWorkers,
+            ThreadsPerWorker = NodeOptions.MaxWorkers,
+            ResumesJobs = false,
+        };
         return new LocalCluster(await ClusterNode.StartAsync(options, catalog, logging, cancel).ConfigureAwait(false));
     }
 

@@ -145,11 +145,11 @@ public sealed class ClusterNode : IAsyncDisposable
         else
             akka.AddParametersProxy();
         if (roles.Contains(Roles.Coordinator))
-            akka.AddModelRegistry(Roles.Coordinator).AddTraining(TimeProvider.System);
+            akka.AddModelRegistry(Roles.Coordinator).AddTraining(TimeProvider.System, options.ResumesJobs);
         else
             akka.AddModelRegistryProxy(Roles.Coordinator).AddTrainingProxy();
         if (roles.Contains(Roles.Worker))
-            akka.AddWorkers(catalog);
+            akka.AddWorkers(catalog, options.Workers, options.ThreadsPerWorker);
         if (roles.Contains(Roles.Inference))
             akka.AddServing(catalog);
         akka.AddAccess().AddTelemetry().AddStartup((system, registry) => Draining.Plan(system, registry));

@@ -33,6 +33,7 @@ internal static class NodeConfiguration
           # on a signal the program first takes a checkpoint, with the node alive, and then stops the node itself
           coordinated-shutdown.run-by-clr-shutdown-hook = off
           coordinated-shutdown.phases {
+            before-service-unbind.timeout = 9s
             service-requests-done.timeout = 9s
             service-stop.timeout = 9s
             cluster-sharding-shutdown-region.timeout = 9s

@@ -8,7 +8,7 @@ public sealed record NodeOptions
 {
     private const int MaxName = 80;
     private const int MaxSeeds = 256;
-    private const int MaxWorkers = 1024;
+    internal const int MaxWorkers = 1024;
 
     /// <summary>The node's name in logs and lists; the host's name where it is not given.</summary>
     public string Name { get; init; } = Environment.MachineName;
@@ -33,6 +33,9 @@ public sealed record NodeOptions
 
     /// <summary>The most torch threads of a worker here. Jobs say how many they use, since results depend on it; one that wants more is not computed here.</summary>
     public int ThreadsPerWorker { get; init; } = Environment.ProcessorCount;
+
+    /// <summary>Whether jobs that were under way when all nodes died go on when nodes start again, without being asked to. The same on all nodes with the coordinator's role.</summary>
+    public bool ResumesJobs { get; init; } = true;
 
     /// <summary>The folder of logs, and of the SQLite store where there is no <see cref="Postgres"/>.</summary>
     public string DataDirectory { get; init; } = "";

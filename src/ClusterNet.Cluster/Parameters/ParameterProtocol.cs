@@ -103,6 +103,16 @@ public static class ParameterProtocol
         /// <summary>From the coordinator: write the selected weights to the store as part of a model version. Answered by <see cref="Replies.Published"/>.</summary>
         public sealed record Publish(ShardId Shard, Generation Generation, ModelVersionId Version, WeightsSelection Selection) : IShardMessage;
 
+        /// <summary>From the coordinator, to a shard that is <see cref="Replies.Leaving"/>: nothing is lost that could be saved.</summary>
+        public sealed record Go(ShardId Shard) : IShardMessage;
+
+        /// <summary>From Cluster.Sharding, on the shard's node: it moves elsewhere.</summary>
+        public sealed record HandOff : INoSerializationVerificationNeeded
+        {
+            /// <summary>The one.</summary>
+            public static HandOff Instance { get; } = new();
+        }
+
         /// <summary>From the coordinator: the job is over here; stop.</summary>
         /// <param name="Shard">the shard</param>
         /// <param name="Generation">the last generation</param>
@@ -133,7 +143,14 @@ public static class ParameterProtocol
     public static class Replies
     {
         /// <summary>To the coordinator: in the generation, at this version. The sender is the shard itself.</summary>
-        public sealed record Opened(ShardId Shard, Generation Generation, long Version) : IShardMessage;
+        public sealed record Opened(ShardId Shard, Generation Generation, long Version) : IShardMessage
+        {
+            /// <summary>The slices that the step at hand still lacks here, the lowest first; null for all.</summary>
+            public IReadOnlyList<int>? MissingSlices { get; init; }
+        }
+
+        /// <summary>To the coordinator: the shard is to move to another node; it goes once it is let go with <see cref="Commands.Go"/>, or after a while by itself.</summary>
+        public sealed record Leaving(ShardId Shard, Generation Generation) : IShardMessage;
 
         /// <summary>To the coordinator: the checkpoint it was to go back to is not there, or damaged.</summary>
         public sealed record OpenFailed(ShardId Shard, Generation Generation, long RestoreStep, string Reason) : IShardMessage;

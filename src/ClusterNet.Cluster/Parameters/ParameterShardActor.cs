@@ -18,6 +18,7 @@ namespace ClusterNet.Cluster.Parameters;
 internal sealed partial class ParameterShardActor : ReceiveActor, IWithTimers
 {
     private static readonly TimeSpan ReportInterval = TimeSpan.FromMilliseconds(200);
+    private static readonly TimeSpan LeaveTime = TimeSpan.FromSeconds(8);
     private static readonly TimeSpan RepeatInterval = TimeSpan.FromSeconds(2);
 
     private readonly IActorRef _store;
@@ -44,7 +45,7 @@ internal sealed partial class ParameterShardActor : ReceiveActor, IWithTimers
         Receive<LoadSnapshotFailed>(failure =>
         {
             NodeTelemetry.StoreFailed("load");
-            OpenFailed(failure.Cause.Message);
+            LoadFailed(failure.Cause);
         });
         Receive<Replies.Pulled>(Initialized);
         Receive<Commands.Meet>(meet => meet.Generation == _state?.Generation, Meet);
@@ -64,6 +65,9 @@ internal sealed partial class ParameterShardActor : ReceiveActor, IWithTimers
         Receive<WeightsProtocol.Saved>(PartSaved);
         Receive<WeightsProtocol.SaveFailed>(PartFailed);
         Receive<Commands.Close>(Close);
+        Receive<Commands.HandOff>(_ => Leave());
+        Receive<Commands.Go>(_ => Context.Stop(Self));
+        Receive<Terminated>(_ => Context.Stop(Self));
         Receive<Tick>(tick => OnTick(tick));
         // answers to what needs none
         Receive<DeleteSnapshotsSuccess>(_ => { });
@@ -74,6 +78,7 @@ internal sealed partial class ParameterShardActor : ReceiveActor, IWithTimers
 
     private enum Tick
     {
+        Go,
         Report,
         RepeatOpening,
         RepeatNorms,
@@ -161,6 +166,15 @@ internal sealed partial class ParameterShardActor : ReceiveActor, IWithTimers
         TellOpened();
     }
 
+    /// <summary>Only a checkpoint that is damaged gives way to an older one. A store that can't be reached does not: what is committed is there, and is asked for again.</summary>
+    private void LoadFailed(Exception failure)
+    {
+        if (ShardCheckpoint.IsDamage(failure))
+            OpenFailed(failure.Message);
+        else if (_opening is { } opening)
+            _log.Error("Shard {Shard}: the store does not give the checkpoint of step {Step}: {Reason}; asking again", opening.Shard, opening.RestoreStep, failure.Message);
+    }
+
     private void Initialized(Replies.Pulled initial)
     {
         if (_opening is { RestoreStep: 0 } && initial.Generation == _opening.Generation && initial.Weights.Length == _state!.Range.Length)
@@ -186,7 +200,8 @@ internal sealed partial class ParameterShardActor : ReceiveActor, IWithTimers
         Timers.Cancel(Tick.RepeatOpening);
         _opening = null;
         OpenClaims();
-        Answer(new Replies.Opened(_state!.Shard, _state.Generation, _state.Version));
+        int[] missing = [.. _state!.MissingSlices];
+        Answer(new Replies.Opened(_state.Shard, _state.Generation, _state.Version) { MissingSlices = missing.Length == _state.Setup.Training.Slices ? null : missing });
     }
 
     private void Answer(IShardMessage answer)
@@ -210,6 +225,19 @@ internal sealed partial class ParameterShardActor : ReceiveActor, IWithTimers
         Context.Parent.Tell(new Akka.Cluster.Sharding.Passivate(PoisonPill.Instance));
     }
 
+    /// <summary>It is to move: it asks the coordinator for a checkpoint first, so that no step is lost, and goes when that is done, when there is no coordinator, or after a while.</summary>
+    private void Leave()
+    {
+        if (_state is not { HasWeights: true } || _coordinator.IsNobody())
+        {
+            Context.Stop(Self);
+            return;
+        }
+        Context.Watch(_coordinator);
+        _coordinator.Tell(new Replies.Leaving(_state.Shard, _state.Generation));
+        Timers.StartSingleTimer(Tick.Go, Tick.Go, LeaveTime);
+    }
+
     private void OnTick(Tick tick)
     {
         switch (tick)
@@ -220,6 +248,9 @@ internal sealed partial class ParameterShardActor : ReceiveActor, IWithTimers
                 break;
             case Tick.RepeatOpening when _opening is not null:
                 RequestState();
+                break;
+            case Tick.Go:
+                Context.Stop(Self);
                 break;
             case Tick.RepeatNorms:
                 ShareOwnNorms();

@@ -23,7 +23,7 @@ public static class ParametersHosting
         TypeName,
         (system, _, _) => _ => ParameterShardActor.PropsFor(system),
         new Extractor(),
-        new ShardOptions { Role = Roles.Parameters });
+        new ShardOptions { Role = Roles.Parameters, HandOffStopMessage = ParameterProtocol.Commands.HandOff.Instance });
 
     /// <summary>Adds the way to the shards of other nodes, on a node that holds none.</summary>
     public static AkkaConfigurationBuilder AddParametersProxy(this AkkaConfigurationBuilder builder) =>

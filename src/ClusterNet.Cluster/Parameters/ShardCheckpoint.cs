@@ -1,4 +1,6 @@
+using System.Runtime.Serialization;
 using ClusterNet.Core.Jobs;
+using Google.Protobuf;
 
 namespace ClusterNet.Cluster.Parameters;
 
@@ -16,4 +18,13 @@ public sealed record ShardCheckpoint(ShardId Shard, long Step, TensorPayload Wei
 {
     /// <summary>What a lossy codec has lost of each slice so far, in the order of the slices; empty without one.</summary>
     public IReadOnlyList<TensorPayload> Residuals { get; init; } = [];
+
+    /// <summary>Whether a failure to read a checkpoint says that the checkpoint is damaged, as against a store that can't be reached.</summary>
+    internal static bool IsDamage(Exception failure) => failure switch
+    {
+        AggregateException many => many.InnerExceptions.Any(IsDamage),
+        SerializationException or InvalidDataException or FormatException or InvalidProtocolBufferException => true,
+        { InnerException: { } inner } => IsDamage(inner),
+        _ => false,
+    };
 }

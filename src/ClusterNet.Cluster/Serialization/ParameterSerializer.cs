@@ -80,7 +80,20 @@ internal sealed class ParameterSerializer(ExtendedActorSystem system) : Protocol
 
     private static CodecTable Replied(CodecTable table) => table
         .Add<Replies.Opened, Wire.ShardStep>(
-            "P:opened", m => ToWire(m.Shard, m.Generation, m.Version), w => new Replies.Opened(w.Shard.FromWire(), new Generation(w.Generation), w.Step))
+            "P:opened",
+            m =>
+            {
+                var wire = ToWire(m.Shard, m.Generation, m.Version);
+                wire.IsMissingGiven = m.MissingSlices is not null;
+                wire.MissingSlices.AddRange(m.MissingSlices ?? []);
+                return wire;
+            },
+            w => new Replies.Opened(w.Shard.FromWire(), new Generation(w.Generation), w.Step) { MissingSlices = w.IsMissingGiven ? [.. w.MissingSlices] : null })
+        .Add<Replies.Leaving, Wire.ShardLeaving>(
+            "P:leaving",
+            m => new Wire.ShardLeaving { Shard = m.Shard.ToWire(), Generation = m.Generation.Number },
+            w => new Replies.Leaving(w.Shard.FromWire(), new Generation(w.Generation)))
+        .Add<Commands.Go, Wire.ShardOnly>("P:go", m => new Wire.ShardOnly { Shard = m.Shard.ToWire() }, w => new Commands.Go(w.Shard.FromWire()))
         .Add<Replies.OpenFailed, Wire.ShardStepFailed>(
             "P:open-failed",
             m => new Wire.ShardStepFailed { Shard = m.Shard.ToWire(), Generation = m.Generation.Number, Step = m.RestoreStep, Reason = m.Reason },

@@ -25,6 +25,8 @@ internal sealed class TrainingSerializer(ExtendedActorSystem system) : ProtocolS
         .Add<Commands.Resume, Wire.JobOnly>("T:resume", m => ToWire(m.Job), w => new Commands.Resume(new JobId(w.Job)))
         .Add<Commands.Interrupt, Wire.JobOnly>("T:interrupt", m => ToWire(m.Job), w => new Commands.Interrupt(new JobId(w.Job)))
         .Add<Commands.Cancel, Wire.JobOnly>("T:cancel", m => ToWire(m.Job), w => new Commands.Cancel(new JobId(w.Job)))
+        .Add<Commands.Nudge, Wire.JobOnly>("T:nudge", m => ToWire(m.Job), w => new Commands.Nudge(new JobId(w.Job)))
+        .Add<Commands.Note, Wire.JobNote>("T:note", m => new Wire.JobNote { Job = m.Job.Value, IsUnderWay = m.IsUnderWay }, w => new Commands.Note(new JobId(w.Job), w.IsUnderWay))
         .Add<Commands.Allocate, Wire.JobAllocate>("T:allocate", m => new Wire.JobAllocate { Name = m.Name }, w => new Commands.Allocate(w.Name))
         .Add<Queries.GetDetails, Wire.JobOnly>("T:get-details", m => ToWire(m.Job), w => new Queries.GetDetails(new JobId(w.Job)))
         .Add<Queries.GetProgress, Wire.JobOnly>("T:get-progress", m => ToWire(m.Job), w => new Queries.GetProgress(new JobId(w.Job)))
@@ -37,6 +39,7 @@ internal sealed class TrainingSerializer(ExtendedActorSystem system) : ProtocolS
             m => new Wire.JobRefused { Job = m.Job.Value, Faults = { m.Faults.Select(WireParts.ToWire) } },
             w => new Replies.Refused(new JobId(w.Job), [.. w.Faults.Select(WireParts.FromWire)]))
         .Add<Replies.Allocated, Wire.JobOnly>("T:allocated", m => ToWire(m.Job), w => new Replies.Allocated(new JobId(w.Job)))
+        .Add<Replies.Noted, Wire.JobNote>("T:noted", m => new Wire.JobNote { Job = m.Job.Value, IsUnderWay = m.IsUnderWay }, w => new Replies.Noted(new JobId(w.Job), w.IsUnderWay))
         .Add<Replies.Jobs, Wire.JobIds>(
             "T:jobs",
             m => new Wire.JobIds { Jobs = { m.Ids.Select(id => id.Value) } },
@@ -123,7 +126,11 @@ internal sealed class TrainingSerializer(ExtendedActorSystem system) : ProtocolS
             },
             w => new Events.JobEnded(Statuses.FromWire(w.Status), w.HasFailure ? w.Failure : null, w.At.FromWire()))
         .Add<Events.JobAllocated, Wire.JobAllocated>(
-            "T:id-given", m => new Wire.JobAllocated { Job = m.Job.Value, At = m.At.ToWire() }, w => new Events.JobAllocated(new JobId(w.Job), w.At.FromWire()));
+            "T:id-given", m => new Wire.JobAllocated { Job = m.Job.Value, At = m.At.ToWire() }, w => new Events.JobAllocated(new JobId(w.Job), w.At.FromWire()))
+        .Add<Events.JobNoted, Wire.JobNoted>(
+            "T:job-noted",
+            m => new Wire.JobNoted { Job = m.Job.Value, IsUnderWay = m.IsUnderWay, At = m.At.ToWire() },
+            w => new Events.JobNoted(new JobId(w.Job), w.IsUnderWay, w.At.FromWire()));
 
     private static Wire.JobOnly ToWire(JobId job) => new() { Job = job.Value };
 

@@ -35,6 +35,8 @@ internal sealed class WorkerSerializer(ExtendedActorSystem system) : ProtocolSer
                     Until = m.Until,
                     Nodes = { m.Nodes.Select(WireParts.ToWire) },
                     Shards = { m.Shards.Select(WireParts.ToWire) },
+                    IsFirstGiven = m.FirstNodes is not null,
+                    FirstNodes = { (m.FirstNodes ?? []).Select(WireParts.ToWire) },
                 };
                 if (m.Backup is { } backup)
                     wire.Backup = backup;
@@ -47,7 +49,11 @@ internal sealed class WorkerSerializer(ExtendedActorSystem system) : ProtocolSer
                 w.Until,
                 [.. w.Nodes.Select(WireParts.FromWire)],
                 [.. w.Shards.Select(path => path.ToActor(system))])
-            { Backup = w.HasBackup ? w.Backup : null, Trace = w.TraceOf() })
+            {
+                FirstNodes = w.IsFirstGiven ? [.. w.FirstNodes.Select(WireParts.FromWire)] : null,
+                Backup = w.HasBackup ? w.Backup : null,
+                Trace = w.TraceOf(),
+            })
         .Add<Commands.Continue, Wire.WorkerContinue>(
             "W:continue",
             m => new Wire.WorkerContinue { Job = m.Job.Value, Generation = m.Generation.Number, Until = m.Until }.Traced(m.Trace),
@@ -69,7 +75,9 @@ internal sealed class WorkerSerializer(ExtendedActorSystem system) : ProtocolSer
             "W:digest",
             m => new Wire.WorkerDigest { Job = m.Job.Value, Generation = m.Generation.Number, Selection = m.Selection.ToWire() },
             w => new Commands.Digest(new JobId(w.Job), new Generation(w.Generation), w.Selection.FromWire()))
-        .Add<Commands.Dismiss, Wire.WorkerJob>("W:dismiss", m => new Wire.WorkerJob { Job = m.Job.Value }, w => new Commands.Dismiss(new JobId(w.Job)));
+        .Add<Commands.Dismiss, Wire.WorkerJob>("W:dismiss", m => new Wire.WorkerJob { Job = m.Job.Value }, w => new Commands.Dismiss(new JobId(w.Job)))
+        .Add<Commands.Release, Wire.WorkerJob>("W:release", m => new Wire.WorkerJob { Job = m.Job.Value }, w => new Commands.Release(new JobId(w.Job)))
+        .Add<Queries.GetCapacity, Wire.WorkerGetCapacity>("W:get-capacity", _ => new Wire.WorkerGetCapacity(), _ => new Queries.GetCapacity());
 
     private static CodecTable Replied(CodecTable table) => table
         .Add<Replies.Prepared, Wire.WorkerPrepared>(
@@ -78,6 +86,10 @@ internal sealed class WorkerSerializer(ExtendedActorSystem system) : ProtocolSer
             "W:rejected",
             m => new Wire.WorkerRejected { Faults = { m.Faults.Select(WireParts.ToWire) } },
             w => new Replies.Rejected([.. w.Faults.Select(WireParts.FromWire)]))
+        .Add<Replies.Capacity, Wire.WorkerCapacity>(
+            "W:capacity",
+            m => new Wire.WorkerCapacity { Workers = m.Workers, ThreadsPerWorker = m.ThreadsPerWorker },
+            w => new Replies.Capacity(w.Workers, w.ThreadsPerWorker))
         .Add<Replies.Enlisted, Wire.WorkerJob>("W:enlisted", m => new Wire.WorkerJob { Job = m.Job.Value }, w => new Replies.Enlisted(new JobId(w.Job)))
         .Add<Replies.Reached, Wire.WorkerReached>(
             "W:reached",

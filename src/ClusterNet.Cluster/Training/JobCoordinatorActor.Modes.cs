@@ -54,7 +54,7 @@ internal sealed partial class JobCoordinatorActor
 
     private void Held(WorkerProtocol.Replies.Held held)
     {
-        if (_interrupting.Count == 0 || !Run.Active.Contains(Sender))
+        if (!IsToStand || !Run.Active.Contains(Sender))
             return;
         _held[Sender] = held.Version;
         if (_held.Count < Run.Active.Count)

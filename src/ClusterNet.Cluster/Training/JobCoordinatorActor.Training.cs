@@ -5,12 +5,13 @@ using ClusterNet.Cluster.Telemetry;
 using ClusterNet.Cluster.Workers;
 using ClusterNet.Core.Jobs;
 using ClusterNet.Core.Metrics;
+using ClusterNet.Core.Plans;
 using static ClusterNet.Cluster.Training.TrainingProtocol;
 
 namespace ClusterNet.Cluster.Training;
 
 /// <summary>
-/// The phases of a run: workers enlist, shards open a generation, workers train up to a boundary, the validation part is evaluated there and the epoch judged, and so on. Whoever dies
+/// The phases of a run: workers enlist (see the part on workers), shards open a generation, workers train up to a boundary, the validation part is evaluated there and the epoch judged, and so on. Whoever dies
 /// in any phase leads back to a new generation.
 /// </summary>
 internal sealed partial class JobCoordinatorActor
@@ -19,41 +20,13 @@ internal sealed partial class JobCoordinatorActor
     private TimeSpan _trained;
     private long _windowStart;
     private bool _training;
+
+    /// <summary>Whether all can stand at a version and save it: not while they enlist or a generation opens.</summary>
+    private bool _mayStand;
     private long? _restoring;
 
     /// <summary>Time spent computing steps, the current window included.</summary>
     private TimeSpan TrainingTime => _trained + (_training ? _environment.Time.GetElapsedTime(_windowStart) : TimeSpan.Zero);
-
-    private void Enlisting()
-    {
-        Command<WorkerProtocol.Replies.Enlisted>(_ => Enlist(Sender));
-        Command<Commands.Interrupt>(_ => InterruptNow());
-        WhileRunning();
-    }
-
-    private void EnlistWorkers()
-    {
-        _repeat = EnlistWorkers;
-        var hosts = _environment.WorkerHosts();
-        if (hosts.Count == 0)
-        {
-            _log.Warning("Job {Job}: no node with the worker role is up; waiting for one", _job);
-            return;
-        }
-        var wanted = Spec.Training.Workers + Spec.Training.BackupWorkers;
-        for (var i = 0; i < Math.Min(hosts.Count, wanted); i++)
-            hosts[i].Tell(new WorkerProtocol.Commands.Enlist(_job, Spec, _state.Plan!, (wanted - i - 1) / hosts.Count + 1), Self);
-    }
-
-    private void Enlist(IActorRef worker)
-    {
-        if (Run.Workers.Contains(worker))
-            return;
-        Run.Workers.Add(worker);
-        Context.Watch(worker);
-        if (Run.Workers.Count == Spec.Training.Workers + Spec.Training.BackupWorkers)
-            OpenGeneration(_state.RestoreStep, _state.Generation == Generation.None ? "start" : "resumption");
-    }
 
     private void OpenGeneration(long? restoreStep, string reason)
     {
@@ -63,11 +36,13 @@ internal sealed partial class JobCoordinatorActor
         _afterCheckpoint = null;
         _held.Clear();
         _restoring = restoreStep;
+        (_isEnlisting, _mayStand, _hasMadeWay) = (false, false, false);
         if (_state.Generation != Generation.None)
             _log.Info("Job {Job}: generation {Generation} opens: {Reason}", _job, _state.Generation.Next, reason);
         Persist(new Events.GenerationOpened(_state.Generation.Next, restoreStep, reason, Now), opened =>
         {
             _state.Apply(opened);
+            Run.Active = [.. Run.Workers.Select(worker => worker.Actor)];
             _telemetry!.Generation(opened.Generation, reason);
             Array.Clear(Run.Shards);
             if (restoreStep is not null)
@@ -94,7 +69,7 @@ internal sealed partial class JobCoordinatorActor
         for (var i = 0; i < Run.Shards.Length; i++)
         {
             if (Run.Shards[i] is null)
-                _environment.Shards.Tell(new ParameterProtocol.Commands.Open(new ShardId(_job, i), _state.Generation, Run.Setup, restoreStep, Run.Workers[0]) { Trace = _telemetry!.Trace }, Self);
+                _environment.Shards.Tell(new ParameterProtocol.Commands.Open(new ShardId(_job, i), _state.Generation, Run.Setup, restoreStep, Run.Workers[0].Actor) { Trace = _telemetry!.Trace }, Self);
         }
     }
 
@@ -104,6 +79,7 @@ internal sealed partial class JobCoordinatorActor
             return;
         Run.Shards[opened.Shard.Index] = Sender;
         Run.Versions[opened.Shard.Index] = opened.Version;
+        Run.Missing[opened.Shard.Index] = opened.MissingSlices;
         Context.Watch(Sender);
         if (Run.Shards.Any(shard => shard is null))
             return;
@@ -125,16 +101,29 @@ internal sealed partial class JobCoordinatorActor
     private void AssignFrom(long step)
     {
         Run.Until = MustStandAt(step) ? step : NextBoundary(step);
-        var deal = Deal(Run.Workers.Count);
-        Run.Active = [.. Run.Workers.Where((_, i) => deal[i].IsActive)];
+        var chosen = Choose();
+        var deal = Deal(chosen.Count);
+        Run.Active = [.. chosen.Where((_, i) => deal[i].IsActive).Select(worker => worker.Actor)];
+        // the shards keep what they have of the step at hand: only the rest is computed
+        var missing = Spec.Training.IsAsynchronous ? null : Run.MissingAt(step);
+        var first = missing is null ? null : SlicePlan.Deal(missing, deal.Count(share => share.Nodes.Count > 0));
         Run.Standing.Clear();
+        _mayStand = true;
         Become(Training);
         _repeat = null;
         StartWindow();
         var shards = Run.Shards.OfType<IActorRef>().ToArray();
         for (var i = 0; i < Run.Active.Count; i++)
-            Run.Active[i].Tell(new WorkerProtocol.Commands.Assign(_job, _state.Generation, step, Run.Until, deal[i].Nodes, shards) { Backup = deal[i].Backup, Trace = _telemetry!.Trace });
-        if (_interrupting.Count > 0)
+        {
+            Run.Active[i].Tell(new WorkerProtocol.Commands.Assign(_job, _state.Generation, step, Run.Until, deal[i].Nodes, shards)
+            {
+                FirstNodes = i < first?.Count ? first[i] : null,
+                Backup = deal[i].Backup,
+                Trace = _telemetry!.Trace,
+            });
+        }
+        ReleaseSurplus(chosen);
+        if (IsToStand)
             Hold();
     }
 
@@ -186,11 +175,11 @@ internal sealed partial class JobCoordinatorActor
 
     private void Reached(WorkerProtocol.Replies.Reached reached)
     {
-        if (reached.Version < Run.Until && _interrupting.Count > 0 && !HoldsAll)
+        if (reached.Version < Run.Until && IsToStand && !HoldsAll)
         {
             // this worker was held: no shard can go past the version it stands at
             Run.Until = reached.Version;
-            SaveAndInterrupt();
+            SaveWhereAllStand();
             return;
         }
         if (reached.Version != Run.Until)
@@ -210,8 +199,8 @@ internal sealed partial class JobCoordinatorActor
 
     private void AtBoundary(long step)
     {
-        if (_interrupting.Count > 0)
-            SaveAndInterrupt();
+        if (IsToStand)
+            SaveWhereAllStand();
         else if (Spec.Training.IsAsynchronous && AwaitsCheckpoint(step))
             SaveAtBoundary(step);
         else if (LacksEvaluation(step))
@@ -224,6 +213,11 @@ internal sealed partial class JobCoordinatorActor
 
     private void GoOn(long step)
     {
+        if (IsToAdmit)
+        {
+            OpenGeneration(RestoreOnChange, "workers have come");
+            return;
+        }
         Run.Until = NextBoundary(step);
         Run.Standing.Clear();
         Become(Training);
@@ -273,51 +267,16 @@ internal sealed partial class JobCoordinatorActor
         Command<ParameterProtocol.Replies.StepsDone>(StepsDone);
         Command<ParameterProtocol.Replies.CheckpointSaved>(IsOfNow, CheckpointSaved);
         Command<ParameterProtocol.Replies.CheckpointFailed>(IsOfNow, CheckpointFailed);
-        Command<WorkerProtocol.Replies.WorkFailed>(failed => Run.Workers.Contains(Sender) || failed.Generation == Generation.None, failed => End(JobStatus.Failed, failed.Reason, false, loggable: failed.Loggable));
+        Command<WorkerProtocol.Replies.Enlisted>(_ => Enlisted(Sender));
+        Command<ParameterProtocol.Replies.Leaving>(ShardLeaves);
+        Command<Commands.HandOff>(_ => Move());
+        Command<Commands.Nudge>(_ => NoteThat(true));
+        Command<WorkerProtocol.Replies.WorkFailed>(failed => Run.Workers.Any(worker => worker.Actor.Equals(Sender)) || failed.Generation == Generation.None, failed => End(JobStatus.Failed, failed.Reason, false, loggable: failed.Loggable));
         Command<Terminated>(Terminated);
         Command<Commands.Cancel>(_ => End(JobStatus.Cancelled, null, deleteCheckpoints: true, Sender));
         Command<Commands.Resume>(_ => Sender.Tell(new Replies.Accepted(_job)));
         Command<Commands.Submit>(_ => Sender.Tell(new Replies.Accepted(_job)));
         Common();
-    }
-
-    private void Terminated(Terminated terminated)
-    {
-        var lost = terminated.ActorRef;
-        if (Run.Workers.Remove(lost))
-        {
-            if (Run.Workers.Count > 0)
-            {
-                OpenGeneration(_restoring, "a worker is gone");
-                return;
-            }
-            EnlistAnew();
-        }
-        else if (Array.IndexOf(Run.Shards, lost) is >= 0 and var index)
-        {
-            if (Run.Workers.Count == 0)
-            {
-                // the generation opens when there are workers again
-                Run.Shards[index] = null;
-                _restoring = _state.RestoreStep;
-                return;
-            }
-            OpenGeneration(_state.RestoreStep, $"shard {index} is gone");
-        }
-    }
-
-    /// <summary>No worker is left. Nothing of the phase they died in may go on meanwhile: it would go on without them.</summary>
-    private void EnlistAnew()
-    {
-        CloseWindow();
-        if (_interrupting.Count > 0)
-        {
-            JournalInterruption();
-            return;
-        }
-        _afterCheckpoint = null;
-        Become(Enlisting);
-        EnlistWorkers();
     }
 
     private bool IsOfNow(WorkerProtocol.Replies.Reached reached) => reached.Generation == _state.Generation;

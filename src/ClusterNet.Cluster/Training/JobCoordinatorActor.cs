@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using Akka.Actor;
 using Akka.Event;
 using Akka.Persistence;
@@ -17,7 +18,7 @@ namespace ClusterNet.Cluster.Training;
 /// </summary>
 internal sealed partial class JobCoordinatorActor : ReceivePersistentActor, IWithTimers
 {
-    private static readonly TimeSpan RepeatInterval = TimeSpan.FromSeconds(3);
+    private static readonly TimeSpan RepeatInterval = TimeSpan.FromSeconds(1);
 
     private readonly JobId _job;
     private readonly JobState _state = new();
@@ -28,6 +29,7 @@ internal sealed partial class JobCoordinatorActor : ReceivePersistentActor, IWit
     private JobTelemetry? _telemetry;
     private EpochJudge? _judge;
     private Action? _repeat;
+    private bool _isNoted;
 
     public JobCoordinatorActor(JobId job, Environment environment)
     {
@@ -42,7 +44,20 @@ internal sealed partial class JobCoordinatorActor : ReceivePersistentActor, IWit
 
     private enum Tick
     {
+        /// <summary>Ask again for what has not come.</summary>
         Repeat,
+
+        /// <summary>Start with the workers that are ready.</summary>
+        Begin,
+
+        /// <summary>Let workers in that have come since.</summary>
+        Admit,
+
+        /// <summary>Who was to leave has not left in time.</summary>
+        StayedTooLong,
+
+        /// <summary>Go on where the last coordinator died.</summary>
+        GoOn,
     }
 
     /// <inheritdoc/>
@@ -82,7 +97,12 @@ internal sealed partial class JobCoordinatorActor : ReceivePersistentActor, IWit
         Recover<Events.JobInterrupted>(_state.Apply);
         Recover<Events.JobCompleted>(_state.Apply);
         Recover<Events.JobEnded>(_state.Apply);
-        Recover<RecoveryCompleted>(_ => _state.MarkKilled());
+        Recover<RecoveryCompleted>(_ =>
+        {
+            _state.MarkKilled();
+            if (GoesOnByItself)
+                Self.Tell(Tick.GoOn);
+        });
     }
 
     /// <summary>No run: new, interrupted, or over.</summary>
@@ -91,20 +111,77 @@ internal sealed partial class JobCoordinatorActor : ReceivePersistentActor, IWit
         _repeat = null;
         Command<Commands.Submit>(Submit);
         Command<Commands.Resume>(_ => _state.Exists, _ => Resume());
-        Command<Commands.Interrupt>(_ => _state.Exists, _ => Sender.Tell(new Replies.Accepted(_job)));
+        Command<Commands.Interrupt>(_ => _state.Exists, _ => InterruptIdle());
         Command<Commands.Cancel>(_ => _state.Exists, _ => CancelIdle());
+        Command<Commands.Nudge>(_ => Nudged());
+        Command<Commands.HandOff>(_ => Context.Stop(Self));
+        Command<Tick>(tick => tick == Tick.GoOn && _state.WasKilled, _ => StartRun());
         Common();
+    }
+
+    private void InterruptIdle()
+    {
+        if (!_state.WasKilled)
+        {
+            Sender.Tell(new Replies.Accepted(_job));
+            return;
+        }
+        // else it would go on by itself
+        Persist(new Events.JobInterrupted(Now), interrupted =>
+        {
+            _state.Apply(interrupted);
+            Sender.Tell(new Replies.Accepted(_job));
+            NoteThat(false);
+        });
+    }
+
+    private void Nudged()
+    {
+        if (_state.WasKilled)
+            StartRun();
+        else
+            NoteThat(false);
     }
 
     /// <summary>What is answered in every phase.</summary>
     private void Common()
     {
+        Command<Replies.Noted>(noted => _isNoted |= noted.IsUnderWay);
+        Command<WorkerNodesProtocol.Changed>(changed => NodesChanged(changed.Nodes));
         Command<Queries.GetDetails>(_ => _state.Exists, _ => Sender.Tell(Details()));
         Command<Queries.GetProgress>(_ => _state.Exists, _ => Sender.Tell(Progress()));
         Command<IJobMessage>(message => Refuse(Sender, _state.Exists ? $"{message.GetType().Name}: not while it is {Status}" : "there is no such job"));
-        Command<Tick>(_ => _repeat?.Invoke());
+        Command<Tick>(OnTick);
         CommandAny(message => _log.Debug("Job {Job}: {Message} came too late or too early and was passed over", _job, message.GetType().Name));
     }
+
+    private void OnTick(Tick tick)
+    {
+        if (_run is null)
+            return;
+        switch (tick)
+        {
+            case Tick.Repeat:
+                // whoever was asked may have died with the question: asking again is harmless
+                _environment.Nodes.Tell(new WorkerNodesProtocol.Subscribe(), Self);
+                if (!_isNoted)
+                    NoteThat(true);
+                EnlistWorkers();
+                _repeat?.Invoke();
+                break;
+            case Tick.Begin:
+                Begin();
+                break;
+            case Tick.Admit:
+                Admit();
+                break;
+            case Tick.StayedTooLong:
+                StayedTooLong();
+                break;
+        }
+    }
+
+    private void NoteThat(bool isUnderWay) => _environment.Directory.Tell(new Commands.Note(_job, isUnderWay), Self);
 
     private void Submit(Commands.Submit submit)
     {
@@ -151,8 +228,10 @@ internal sealed partial class JobCoordinatorActor : ReceivePersistentActor, IWit
         // shards of an earlier run may still hold later versions than this run knows of: they all go back
         _restoring = _state.RestoreStep;
         Timers.StartPeriodicTimer(Tick.Repeat, Tick.Repeat, RepeatInterval);
-        Become(Enlisting);
-        EnlistWorkers();
+        _environment.Running.Add(_job);
+        _isNoted = false;
+        NoteThat(true);
+        BeginEnlisting(_state.Generation == Generation.None ? "start" : "resumption");
     }
 
     /// <summary>Leaves the run: journals the end, lets workers and shards go, answers who waited. The log says <paramref name="loggable"/> where the failure may tell of the data.</summary>
@@ -171,28 +250,37 @@ internal sealed partial class JobCoordinatorActor : ReceivePersistentActor, IWit
     private void LeaveRun(bool deleteCheckpoints)
     {
         foreach (var worker in Run.Workers)
-            Context.Unwatch(worker);
+            Context.Unwatch(worker.Actor);
         foreach (var shard in Run.Shards.OfType<IActorRef>())
             Context.Unwatch(shard);
-        foreach (var host in _environment.WorkerHosts())
-            host.Tell(new WorkerProtocol.Commands.Dismiss(_job), Self);
+        foreach (var address in _hosts)
+            _environment.HostAt(address).Tell(new WorkerProtocol.Commands.Dismiss(_job), Self);
         for (var i = 0; i < Run.Shards.Length; i++)
             _environment.Shards.Tell(new ParameterProtocol.Commands.Close(new ShardId(_job, i), _state.Generation, deleteCheckpoints), Self);
         foreach (var asker in _interrupting)
             asker.Tell(new Replies.Accepted(_job));
         _interrupting.Clear();
+        (_isYielding, _isEnlisting, _mayStand) = (false, false, false);
+        _leaving.Clear();
+        _hosts.Clear();
         Timers.CancelAll();
+        _environment.Running.Remove(_job);
+        NoteThat(false);
         _telemetry?.End(_state.Status.ToString().ToLowerInvariant());
         _telemetry?.Close();
         _telemetry = null;
         _run = null;
         Become(Idle);
+        if (_isMoving)
+            Context.Stop(Self);
     }
 
     private void Refuse(IActorRef asker, string message) => asker.Tell(new Replies.Refused(_job, [new Fault($"job {_job}", message)]));
 
-    /// <summary>A job that is being resumed is no more what its journal last said.</summary>
-    private JobStatus Status => _run is not null && _state.CanResume ? JobStatus.Preparing : _state.Status;
+    /// <summary>A job that is being resumed, or will be in a moment, is no more what its journal last said.</summary>
+    private JobStatus Status => _state.CanResume && (_run is not null || GoesOnByItself) ? JobStatus.Preparing : _state.Status;
+
+    private bool GoesOnByItself => _state.WasKilled && (_environment.ResumesByItself || _environment.Running.Contains(_job));
 
     private DateTimeOffset Now => _environment.Time.GetUtcNow();
 
@@ -236,7 +324,35 @@ internal sealed partial class JobCoordinatorActor : ReceivePersistentActor, IWit
     /// <summary>What surrounds a coordinator.</summary>
     /// <param name="Shards">the region of parameter shards</param>
     /// <param name="Models">the model registry</param>
-    /// <param name="WorkerHosts">the worker hosts of the nodes that are up, the oldest first</param>
+    /// <param name="Directory">the directory of jobs</param>
+    /// <param name="Nodes">this node's <see cref="WorkerNodesActor"/></param>
+    /// <param name="HostAt">the worker host of a node</param>
+    /// <param name="AddressOf">the node that an actor is on</param>
+    /// <param name="Running">the jobs whose coordinators run on this node, or ran until they died</param>
+    /// <param name="ResumesByItself">whether jobs go on after the death of all processes without being asked to</param>
     /// <param name="Time">the clock</param>
-    internal sealed record Environment(ICanTell Shards, ICanTell Models, Func<IReadOnlyList<ICanTell>> WorkerHosts, TimeProvider Time);
+    internal sealed record Environment(
+        ICanTell Shards,
+        ICanTell Models,
+        ICanTell Directory,
+        ICanTell Nodes,
+        Func<Address, ICanTell> HostAt,
+        Func<IActorRef, Address> AddressOf,
+        RunningJobs Running,
+        bool ResumesByItself,
+        TimeProvider Time);
+}
+
+/// <summary>
+/// The jobs that are under way on a node, in its memory: a coordinator that dies with its node alive goes on by itself wherever it is, one whose process died only where that is wanted. Thread-safe.
+/// </summary>
+internal sealed class RunningJobs
+{
+    private readonly ConcurrentDictionary<JobId, byte> _jobs = new();
+
+    public void Add(JobId job) => _jobs[job] = 0;
+
+    public void Remove(JobId job) => _jobs.TryRemove(job, out _);
+
+    public bool Contains(JobId job) => _jobs.ContainsKey(job);
 }

@@ -60,6 +60,9 @@ internal sealed class JobState
     /// <summary>The step to go on from: the last committed one, or 0.</summary>
     public long RestoreStep => _checkpoints.Count == 0 ? 0 : _checkpoints[^1].Step;
 
+    /// <summary>Whether the job was under way when its coordinator died, and nobody has interrupted it since.</summary>
+    public bool WasKilled { get; private set; }
+
     public bool CanResume => Status is JobStatus.Interrupted or JobStatus.Failed;
 
     public void Apply(Events.JobSubmitted submitted)
@@ -72,6 +75,7 @@ internal sealed class JobState
     {
         Generation = opened.Generation;
         Status = JobStatus.Training;
+        WasKilled = false;
         Failure = null;
         _generations.Add(new GenerationRecord(opened.Generation, opened.RestoreStep, opened.Reason, opened.At));
         if (_generations.Count > KeptGenerations)
@@ -96,7 +100,7 @@ internal sealed class JobState
 
     public void Apply(Events.VersionReserved reserved) => Reserved = reserved.Version;
 
-    public void Apply(Events.JobInterrupted _) => Status = JobStatus.Interrupted;
+    public void Apply(Events.JobInterrupted _) => (Status, WasKilled) = (JobStatus.Interrupted, false);
 
     public void Apply(Events.JobCompleted completed)
     {
@@ -111,14 +115,17 @@ internal sealed class JobState
     public void Apply(Events.JobEnded ended)
     {
         Status = ended.Status;
+        WasKilled = false;
         Failure = ended.Failure;
     }
 
     /// <summary>After recovery: a job that was under way has lost its process.</summary>
     public void MarkKilled()
     {
-        if (Status is JobStatus.Training or JobStatus.Preparing)
-            Status = JobStatus.Interrupted;
+        if (!Exists || Status is not (JobStatus.Training or JobStatus.Preparing))
+            return;
+        Status = JobStatus.Interrupted;
+        WasKilled = true;
     }
 }
 

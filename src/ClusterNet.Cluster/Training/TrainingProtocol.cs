@@ -1,3 +1,4 @@
+using Akka.Actor;
 using ClusterNet.Cluster.Telemetry;
 using ClusterNet.Cluster.Workers;
 using ClusterNet.Core.Faults;
@@ -35,6 +36,19 @@ public static class TrainingProtocol
         /// <summary>End without a model. Answered by <see cref="Replies.Accepted"/>.</summary>
         public sealed record Cancel(JobId Job) : IJobMessage;
 
+        /// <summary>From the directory: go on where the job was under way when its coordinator died. Where it is at rest, the coordinator says so with <see cref="Note"/>.</summary>
+        public sealed record Nudge(JobId Job) : IJobMessage;
+
+        /// <summary>From a coordinator to the directory: whether the job is under way, and must be nudged should its coordinator die. Answered by <see cref="Replies.Noted"/>.</summary>
+        public sealed record Note(JobId Job, bool IsUnderWay) : IJobMessage;
+
+        /// <summary>From Cluster.Sharding, on the coordinator's node: it moves elsewhere.</summary>
+        public sealed record HandOff : INoSerializationVerificationNeeded
+        {
+            /// <summary>The one.</summary>
+            public static HandOff Instance { get; } = new();
+        }
+
         /// <summary>To the directory: a free id for a job of this name. Answered by <see cref="Replies.Allocated"/>.</summary>
         public sealed record Allocate(string Name);
     }
@@ -63,6 +77,9 @@ public static class TrainingProtocol
 
         /// <summary>An id that no other job has or had.</summary>
         public sealed record Allocated(JobId Job) : IJobMessage;
+
+        /// <summary>The directory knows.</summary>
+        public sealed record Noted(JobId Job, bool IsUnderWay) : IJobMessage;
 
         /// <summary>All jobs, the newest last.</summary>
         public sealed record Jobs(IReadOnlyList<JobId> Ids);
@@ -117,5 +134,8 @@ public static class TrainingProtocol
 
         /// <summary>Of the directory: an id was given out.</summary>
         public sealed record JobAllocated(JobId Job, DateTimeOffset At);
+
+        /// <summary>Of the directory: a job is under way, or at rest.</summary>
+        public sealed record JobNoted(JobId Job, bool IsUnderWay, DateTimeOffset At);
     }
 }

@@ -22,6 +22,7 @@ internal sealed class TrainingRun
         Setup = new ParameterProtocol.ShardSetup(spec.Training, TotalSteps, plan.Layout, spec.Training.Shards, Batches.StepsPerEpoch);
         Shards = new IActorRef?[Setup.Plan.Ranges.Count];
         Versions = new long[Shards.Length];
+        Missing = new IReadOnlyList<int>?[Shards.Length];
         RollBack(state);
     }
 
@@ -31,10 +32,10 @@ internal sealed class TrainingRun
 
     public ParameterProtocol.ShardSetup Setup { get; }
 
-    /// <summary>All workers that are alive, in the order they enlisted.</summary>
-    public List<IActorRef> Workers { get; } = [];
+    /// <summary>All workers that are ready, in the order they enlisted.</summary>
+    public List<JobWorker> Workers { get; } = [];
 
-    /// <summary>Those of them that have slices in this generation.</summary>
+    /// <summary>Those of them that have slices in this generation; all of them while it opens.</summary>
     public IReadOnlyList<IActorRef> Active { get; set; } = [];
 
     /// <summary>Active workers that stand at <see cref="Until"/>.</summary>
@@ -45,6 +46,9 @@ internal sealed class TrainingRun
 
     /// <summary>The versions they opened at.</summary>
     public long[] Versions { get; }
+
+    /// <summary>What the step at hand lacked at each shard when it opened; null for all slices.</summary>
+    public IReadOnlyList<int>?[] Missing { get; }
 
     /// <summary>The version at which workers stand still next.</summary>
     public long Until { get; set; }
@@ -68,6 +72,13 @@ internal sealed class TrainingRun
 
     /// <summary>Asynchronous training: the most steps that a gradient was behind at any shard.</summary>
     public long? MaxStaleness { get; set; }
+
+    /// <summary>The slices that a step lacks at some shard that has not done it, the lowest first; null for all.</summary>
+    public IReadOnlyList<int>? MissingAt(long step)
+    {
+        var lacking = Enumerable.Range(0, Shards.Length).Where(shard => Versions[shard] == step).Select(shard => Missing[shard]).ToArray();
+        return lacking.Any(missing => missing is null) ? null : [.. lacking.SelectMany(missing => missing!).Distinct().Order()];
+    }
 
     /// <summary>Samples visited by the first <paramref name="steps"/> steps.</summary>
     public long SamplesIn(long steps) =>
@@ -151,4 +162,10 @@ internal sealed class TrainingRun
         foreach (var older in Saving.Keys.Where(saving => saving <= step).ToArray())
             Saving.Remove(older);
     }
+}
+
+/// <summary>A worker that is ready, and the node it is on.</summary>
+internal sealed record JobWorker(IActorRef Actor, Address Address, int Uid)
+{
+    public bool IsOn(WorkerNode node) => node.Uid == Uid && node.Address.Equals(Address);
 }

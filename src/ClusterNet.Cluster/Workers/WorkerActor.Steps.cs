@@ -14,8 +14,8 @@ internal sealed partial class WorkerActor
 
     /// <summary>What it computes of the step at hand. A codec that loses something is applied to each slice by itself, so that the result does not depend on who has which slices.</summary>
     private IEnumerable<TreeNode> NodesToCompute => _state.Backup is { } backup ? _late.Skip(backup).Take(1)
-        : _residuals is null ? _state.Nodes
-        : _state.Nodes.SelectMany(node => Enumerable.Range(node.FirstSlice, node.SliceCount)).Select(slice => new TreeNode(0, slice));
+        : _residuals is null ? _state.NodesOfStep
+        : _state.NodesOfStep.SelectMany(node => Enumerable.Range(node.FirstSlice, node.SliceCount)).Select(slice => new TreeNode(0, slice));
 
     private void ComputeStep()
     {

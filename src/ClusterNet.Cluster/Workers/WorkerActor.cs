@@ -64,6 +64,7 @@ internal sealed partial class WorkerActor : ReceiveActor, IWithTimers
         _residuals = GradientCodecs.Of(job.Spec.Training) is { } codec ? new ResidualStore(codec, _plan, job.Plan.Layout.Length) : null;
         Receive<Tick>(tick => Guarded(() => OnTick(tick)));
         Receive<Commands.Enlist>(_ => Announce());
+        Receive<Commands.Release>(_ => Context.Stop(Self));
         Receive<Commands.Assign>(assign => Guarded(() => Assign(assign)));
         Receive<Commands.Continue>(IsOfNow, go => Guarded(() => Continue(go)));
         Receive<Commands.Hold>(hold => hold.Generation == _state.Generation, _ => Hold());

@@ -13,34 +13,73 @@ internal sealed class WorkerHostActor : ReceiveActor
     public const string Name = "workers";
 
     private readonly ModelCatalog _catalog;
+    private readonly Replies.Capacity _capacity;
     private readonly JobData _data = new();
     private readonly Dictionary<JobId, List<IActorRef>> _workers = [];
+    private readonly HashSet<IActorRef> _asking = [];
+    private readonly List<IActorRef> _awaitingLeave = [];
+    private bool _leaves;
 
-    public WorkerHostActor(ModelCatalog catalog)
+    public WorkerHostActor(ModelCatalog catalog, Replies.Capacity capacity)
     {
         _catalog = catalog;
+        _capacity = capacity;
+        Receive<Queries.GetCapacity>(_ => TellCapacity());
+        Receive<Commands.Leave>(_ => Leave());
         Receive<Commands.Prepare>(prepare => Context.ActorOf(PreparerActor.PropsFor(_catalog, _data)).Forward(prepare));
         Receive<Commands.Enlist>(Enlist);
         Receive<Commands.Dismiss>(dismiss => Dismiss(dismiss.Job));
         Receive<Terminated>(terminated =>
         {
+            _asking.Remove(terminated.ActorRef);
             foreach (var workers in _workers.Values)
                 workers.Remove(terminated.ActorRef);
+            TellWhenLeft();
         });
     }
 
-    public static Props PropsFor(ModelCatalog catalog) => Props.Create(() => new WorkerHostActor(catalog));
+    /// <param name="catalog">the models that jobs may name</param>
+    /// <param name="capacity">what the node can have</param>
+    public static Props PropsFor(ModelCatalog catalog, Replies.Capacity capacity) => Props.Create(() => new WorkerHostActor(catalog, capacity));
 
     /// <summary>A worker that fails to start or to stop is not started again: its job hears of it.</summary>
     protected override SupervisorStrategy SupervisorStrategy() => new OneForOneStrategy(_ => Directive.Stop);
 
+    private void TellCapacity()
+    {
+        if (_asking.Add(Sender))
+            Context.Watch(Sender);
+        Sender.Tell(_leaves ? _capacity with { Workers = 0 } : _capacity);
+    }
+
+    /// <summary>Coordinators open generations without the workers here, and then let them go.</summary>
+    private void Leave()
+    {
+        _leaves = true;
+        _awaitingLeave.Add(Sender);
+        foreach (var asking in _asking)
+            asking.Tell(_capacity with { Workers = 0 });
+        TellWhenLeft();
+    }
+
+    private void TellWhenLeft()
+    {
+        if (!_leaves || _workers.Values.Any(workers => workers.Count > 0))
+            return;
+        foreach (var waiting in _awaitingLeave)
+            waiting.Tell(new Replies.Left());
+        _awaitingLeave.Clear();
+    }
+
     private void Enlist(Commands.Enlist enlist)
     {
+        if (_leaves)
+            return;
         if (!_workers.TryGetValue(enlist.Job, out var workers))
             _workers.Add(enlist.Job, workers = []);
         foreach (var worker in workers)
             worker.Forward(enlist);
-        while (workers.Count < enlist.Count)
+        while (workers.Count < Math.Min(enlist.Count, _capacity.Workers))
             workers.Add(Context.Watch(Context.ActorOf(WorkerActor.PropsFor(enlist, Sender, _catalog, _data, WorkerPace.Of(workers.Count)))));
     }
 
@@ -50,6 +89,7 @@ internal sealed class WorkerHostActor : ReceiveActor
             return;
         foreach (var worker in workers)
             Context.Stop(worker);
+        TellWhenLeft();
     }
 
     /// <summary>Prepares one job on a thread of its own, answers and stops.</summary>

@@ -55,6 +55,9 @@ public static class WorkerProtocol
             /// <summary>Which of the backup workers it is, from 0; null for one that has nodes of its own.</summary>
             public int? Backup { get; init; }
 
+            /// <summary>What it computes of the generation's first step alone, since the shards have the rest from before; null for <see cref="Nodes"/>. With none it awaits what others compute.</summary>
+            public IReadOnlyList<TreeNode>? FirstNodes { get; init; }
+
             /// <inheritdoc/>
             public string? Trace { get; init; }
         }
@@ -90,6 +93,19 @@ public static class WorkerProtocol
 
         /// <summary>To a host: stop the job's workers.</summary>
         public sealed record Dismiss(JobId Job) : IWorkerMessage;
+
+        /// <summary>To one worker: it is not needed any more; stop.</summary>
+        public sealed record Release(JobId Job) : IWorkerMessage;
+
+        /// <summary>To the host of its own node, which is about to go: take no more work, tell who asked before, and answer <see cref="Replies.Left"/> once coordinators have let all workers go.</summary>
+        public sealed record Leave : INoSerializationVerificationNeeded;
+    }
+
+    /// <summary>What a host is asked.</summary>
+    public static class Queries
+    {
+        /// <summary>How many workers it can have; also asked to see whether it is there. Answered by <see cref="Replies.Capacity"/>, now and whenever that changes.</summary>
+        public sealed record GetCapacity;
     }
 
     /// <summary>What a host or a worker answers.</summary>
@@ -100,6 +116,14 @@ public static class WorkerProtocol
 
         /// <summary>The job can't be trained; nothing was stored.</summary>
         public sealed record Rejected(IReadOnlyList<Fault> Faults);
+
+        /// <summary>What a node can have.</summary>
+        /// <param name="Workers">the most workers of one job; 0 while it leaves</param>
+        /// <param name="ThreadsPerWorker">the most torch threads of one</param>
+        public sealed record Capacity(int Workers, int ThreadsPerWorker);
+
+        /// <summary>The host has no workers any more.</summary>
+        public sealed record Left : INoSerializationVerificationNeeded;
 
         /// <summary>A worker is ready. The sender is the worker.</summary>
         public sealed record Enlisted(JobId Job) : IWorkerMessage;

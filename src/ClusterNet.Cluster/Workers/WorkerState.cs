@@ -10,6 +10,7 @@ internal sealed class WorkerState
     private readonly HashSet<int> _lacking = [];
     private int _shards;
     private long _from;
+    private IReadOnlyList<TreeNode>? _first;
     private bool _held;
 
     public Generation Generation { get; private set; } = Generation.None;
@@ -26,6 +27,9 @@ internal sealed class WorkerState
 
     /// <summary>Which of the backup workers it is; null for one that has nodes of its own.</summary>
     public int? Backup { get; private set; }
+
+    /// <summary>What it computes with the weights that are here.</summary>
+    public IReadOnlyList<TreeNode> NodesOfStep => Version == _from && _first is not null ? _first : Nodes;
 
     /// <summary>Shards whose weights of <see cref="Awaited"/> are lacking.</summary>
     public IReadOnlyCollection<int> Lacking => _lacking;
@@ -49,6 +53,7 @@ internal sealed class WorkerState
         _from = assign.Step;
         Nodes = assign.Nodes;
         Backup = assign.Backup;
+        _first = assign.FirstNodes;
         _shards = assign.Shards.Count;
         _held = false;
         if (!has)

@@ -1,3 +1,5 @@
+using Akka;
+using Akka.Actor;
 using Akka.Hosting;
 using ClusterNet.Learning.Models;
 
@@ -14,7 +16,32 @@ public sealed class WorkerHost
 /// <summary>Adds workers to a node.</summary>
 public static class WorkersHosting
 {
-    /// <summary>Makes this node compute gradients, with the models of <paramref name="catalog"/>.</summary>
-    public static AkkaConfigurationBuilder AddWorkers(this AkkaConfigurationBuilder builder, ModelCatalog catalog) => builder.WithActors((system, registry) =>
-        registry.Register<WorkerHost>(system.ActorOf(WorkerHostActor.PropsFor(catalog), WorkerHostActor.Name)));
+    private const int MaxWorkers = 1024;
+
+    /// <summary>How long a node that goes waits until the jobs do without its workers.</summary>
+    private static readonly TimeSpan LeaveTime = TimeSpan.FromSeconds(8);
+
+    /// <summary>Makes this node compute gradients, with the models of <paramref name="catalog"/>. When it is to go, jobs first go on without it.</summary>
+    /// <param name="builder">of the actor system</param>
+    /// <param name="catalog">the models that jobs may name</param>
+    /// <param name="workers">the most workers of one job here</param>
+    /// <param name="threadsPerWorker">the most torch threads of a worker here; jobs that want more are not computed here</param>
+    public static AkkaConfigurationBuilder AddWorkers(
+        this AkkaConfigurationBuilder builder, ModelCatalog catalog, int workers = MaxWorkers, int threadsPerWorker = int.MaxValue) => builder.WithActors((system, registry) =>
+    {
+        var host = system.ActorOf(WorkerHostActor.PropsFor(catalog, new WorkerProtocol.Replies.Capacity(workers, threadsPerWorker)), WorkerHostActor.Name);
+        registry.Register<WorkerHost>(host);
+        CoordinatedShutdown.Get(system).AddTask(CoordinatedShutdown.PhaseBeforeServiceUnbind, "workers-leave", async () =>
+        {
+            try
+            {
+                await host.Ask<WorkerProtocol.Replies.Left>(new WorkerProtocol.Commands.Leave(), LeaveTime).ConfigureAwait(false);
+            }
+            catch (AskTimeoutException)
+            {
+                // nobody let them go: the jobs will notice that they are gone
+            }
+            return Done.Instance;
+        });
+    });
 }

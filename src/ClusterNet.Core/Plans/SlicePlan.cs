@@ -9,18 +9,25 @@ public static class SlicePlan
     /// <param name="slices">a power of two</param>
     /// <param name="workers">at least 1</param>
     /// <returns>the nodes of each worker, from the left</returns>
-    public static IReadOnlyList<IReadOnlyList<TreeNode>> Deal(int slices, int workers)
+    public static IReadOnlyList<IReadOnlyList<TreeNode>> Deal(int slices, int workers) => Deal([.. Enumerable.Range(0, slices)], workers);
+
+    /// <summary>The same with some of the slices: those that a step lacks.</summary>
+    /// <param name="missing">the lowest first; may be none</param>
+    /// <param name="workers">at least 1</param>
+    /// <returns>the nodes of each worker, from the left; together they cover <paramref name="missing"/> and nothing else</returns>
+    public static IReadOnlyList<IReadOnlyList<TreeNode>> Deal(IReadOnlyList<int> missing, int workers)
     {
+        ArgumentNullException.ThrowIfNull(missing);
         ArgumentOutOfRangeException.ThrowIfLessThan(workers, 1);
-        var active = Math.Min(slices, workers);
+        var active = Math.Min(missing.Count, workers);
         return
         [
             .. Enumerable.Range(0, workers).Select(IReadOnlyList<TreeNode> (i) =>
             {
                 if (i >= active)
                     return [];
-                var first = (int)((long)slices * i / active);
-                return [.. TreeNode.Cover(first, (int)((long)slices * (i + 1) / active) - first)];
+                var first = (int)((long)missing.Count * i / active);
+                return [.. Cover(missing, first, (int)((long)missing.Count * (i + 1) / active))];
             }),
         ];
     }
@@ -33,6 +40,19 @@ public static class SlicePlan
         {
             var first = (int)((long)count * i / workers);
             yield return (first, (int)((long)count * (i + 1) / workers) - first);
+        }
+    }
+
+    private static IEnumerable<TreeNode> Cover(IReadOnlyList<int> slices, int from, int to)
+    {
+        while (from < to)
+        {
+            var next = from + 1;
+            while (next < to && slices[next] == slices[next - 1] + 1)
+                next++;
+            foreach (var node in TreeNode.Cover(slices[from], next - from))
+                yield return node;
+            from = next;
         }
     }
 }

@@ -119,6 +119,10 @@ internal sealed class SampleMessages(IActorRef actor)
         yield return new ParameterProtocol.Queries.PullSelected(Shard, Generation, ParameterProtocol.WeightsSelection.Current);
         yield return new ParameterProtocol.Queries.PullInitial(Shard, Generation, new ShardRange(1024, 2048));
         yield return new ParameterProtocol.Replies.Opened(Shard, Generation, 9);
+        yield return new ParameterProtocol.Replies.Opened(Shard, Generation, 9) { MissingSlices = [] };
+        yield return new ParameterProtocol.Replies.Opened(Shard, Generation, 9) { MissingSlices = [1, 3] };
+        yield return new ParameterProtocol.Replies.Leaving(Shard, Generation);
+        yield return new ParameterProtocol.Commands.Go(Shard);
         yield return new ParameterProtocol.Replies.OpenFailed(Shard, Generation, 200, "damaged");
         yield return new ParameterProtocol.Replies.Pulled(Shard, Generation, 9, Tensor(0.25f, float.PositiveInfinity));
         yield return new ParameterProtocol.Replies.Pulled(Shard, Generation, 9, Tensor(0.25f))
@@ -159,6 +163,11 @@ internal sealed class SampleMessages(IActorRef actor)
         yield return new WorkerProtocol.Commands.Assign(Job, Generation, 9, 200, [], [actor]) { Backup = 0 };
         yield return new WorkerProtocol.Commands.SendResiduals(Job, Generation, 9);
         yield return new WorkerProtocol.Replies.Held(Job, Generation, 9);
+        yield return new WorkerProtocol.Commands.Assign(Job, Generation, 9, 200, [new(1, 0)], [actor]) { FirstNodes = [] };
+        yield return new WorkerProtocol.Commands.Assign(Job, Generation, 9, 200, [new(1, 0)], [actor]) { FirstNodes = [new(0, 1)] };
+        yield return new WorkerProtocol.Commands.Release(Job);
+        yield return new WorkerProtocol.Queries.GetCapacity();
+        yield return new WorkerProtocol.Replies.Capacity(0, int.MaxValue);
         yield return new WorkerProtocol.Commands.Continue(Job, Generation, 400) { Trace = Trace };
         yield return new WorkerProtocol.Commands.Hold(Job, Generation);
         foreach (var part in Enum.GetValues<WorkerProtocol.DataPart>())
@@ -183,6 +192,10 @@ internal sealed class SampleMessages(IActorRef actor)
         yield return new TrainingProtocol.Commands.Interrupt(Job);
         yield return new TrainingProtocol.Commands.Cancel(Job);
         yield return new TrainingProtocol.Commands.Allocate("digits");
+        yield return new TrainingProtocol.Commands.Nudge(Job);
+        yield return new TrainingProtocol.Commands.Note(Job, true);
+        yield return new TrainingProtocol.Replies.Noted(Job, false);
+        yield return new TrainingProtocol.Events.JobNoted(Job, true, Time);
         yield return new TrainingProtocol.Queries.GetDetails(Job);
         yield return new TrainingProtocol.Queries.GetProgress(Job);
         yield return new TrainingProtocol.Queries.ListJobs();

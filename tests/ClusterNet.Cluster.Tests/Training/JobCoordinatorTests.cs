@@ -1,14 +1,9 @@
 using Akka.Actor;
-using Akka.TestKit;
-using Akka.TestKit.Xunit2;
-using ClusterNet.Cluster.Hosting;
 using ClusterNet.Cluster.Models;
 using ClusterNet.Cluster.Parameters;
-using ClusterNet.Cluster.Serialization;
 using ClusterNet.Cluster.Training;
 using ClusterNet.Cluster.Workers;
 using ClusterNet.Core.Jobs;
-using ClusterNet.Core.Metrics;
 using ClusterNet.Core.Parameters;
 using static ClusterNet.Cluster.Training.TrainingProtocol;
 
@@ -18,52 +13,36 @@ namespace ClusterNet.Cluster.Tests.Training;
 /// A coordinator leads a job through any loss of workers, shards or itself: whoever is gone leads to a new generation, nothing is committed that is not whole, and what is told of an older
 /// generation is not believed.
 /// </summary>
-public class JobCoordinatorTests : TestKit
+public class JobCoordinatorTests : CoordinatorTests
 {
-    private readonly TestProbe _shards;
-    private readonly TestProbe _models;
-    private readonly TestProbe _host;
-    private readonly TestProbe[] _workers;
-    private readonly TestProbe _shard;
-
-    public JobCoordinatorTests()
-        : base(NodeConfiguration.Cluster.WithFallback(SerializationConfiguration.Config)
-            .WithFallback("akka.persistence.journal.plugin = akka.persistence.journal.inmem\nakka.persistence.snapshot-store.plugin = akka.persistence.snapshot-store.inmem"))
-    {
-        (_shards, _models, _host, _shard) = (CreateTestProbe(), CreateTestProbe(), CreateTestProbe(), CreateTestProbe());
-        _workers = [CreateTestProbe(), CreateTestProbe()];
-    }
-
-    private static JobSpec Spec => TestJobs.Xor(training => training with { Workers = 2 });
-
     [Fact]
     public async Task A_job_goes_from_submission_to_a_registered_model()
     {
         var (coordinator, generation) = await StartAsync();
-        foreach (var (worker, node) in _workers.Zip([new TreeNode(1, 0), new TreeNode(1, 1)]))
+        foreach (var (worker, node) in Workers.Zip([new TreeNode(1, 0), new TreeNode(1, 1)]))
         {
             var assign = await worker.ExpectMsgAsync<WorkerProtocol.Commands.Assign>();
             Assert.Equal((0, 10), (assign.Step, assign.Until));
             Assert.Equal(node, Assert.Single(assign.Nodes));
-            Assert.Equal(_shard.Ref, Assert.Single(assign.Shards));
+            Assert.Equal(Shard.Ref, Assert.Single(assign.Shards));
         }
         await ReachAsync(coordinator, generation, 10);
-        _shard.Send(coordinator, new ParameterProtocol.Replies.CheckpointSaved(new ShardId(TestJobs.Id, 0), generation, 10));
-        await _workers[0].ExpectMsgAsync<WorkerProtocol.Commands.Digest>();
-        _workers[0].Reply(new WorkerProtocol.Replies.Digested(TestJobs.Id, generation, "abc", true));
+        Shard.Send(coordinator, new ParameterProtocol.Replies.CheckpointSaved(new ShardId(TestJobs.Id, 0), generation, 10));
+        await Workers[0].ExpectMsgAsync<WorkerProtocol.Commands.Digest>();
+        Workers[0].Reply(new WorkerProtocol.Replies.Digested(TestJobs.Id, generation, "abc", true));
         // four samples are one chunk: one worker evaluates it
-        var evaluate = await FishAsync<WorkerProtocol.Commands.Evaluate>(_workers);
+        var evaluate = await FishAsync<WorkerProtocol.Commands.Evaluate>(Workers);
         evaluate.Worker.Send(coordinator, new WorkerProtocol.Replies.Evaluated(
             TestJobs.Id, generation, evaluate.Message.Selection, evaluate.Message.Part, evaluate.Message.FirstChunk, evaluate.Message.Chunks, Metrics(0.25)));
-        Assert.Equal(new ModelProtocol.Commands.Reserve("test", TestJobs.Id), await _models.ExpectMsgAsync<ModelProtocol.Commands.Reserve>());
-        _models.Reply(new ModelProtocol.Replies.Reserved(new ModelVersionId("test", 3)));
+        Assert.Equal(new ModelProtocol.Commands.Reserve("test", TestJobs.Id), await Models.ExpectMsgAsync<ModelProtocol.Commands.Reserve>());
+        Models.Reply(new ModelProtocol.Replies.Reserved(new ModelVersionId("test", 3)));
         await FishShardAsync<ParameterProtocol.Commands.Publish>();
-        _shard.Send(coordinator, new ParameterProtocol.Replies.Published(new ShardId(TestJobs.Id, 0), generation, [new ShardRange(0, 9)]));
-        var register = await _models.ExpectMsgAsync<ModelProtocol.Commands.Register>();
+        Shard.Send(coordinator, new ParameterProtocol.Replies.Published(new ShardId(TestJobs.Id, 0), generation, [new ShardRange(0, 9)]));
+        var register = await Models.ExpectMsgAsync<ModelProtocol.Commands.Register>();
         Assert.Equal("abc", register.Stored.Version.WeightsSha256);
-        _models.Reply(new ModelProtocol.Replies.Registered(new ModelVersionId("test", 3)));
-        await FishAsync<WorkerProtocol.Commands.Dismiss>([_host]);
-        await _shards.FishForMessageAsync<ParameterProtocol.Commands.Close>(_ => true);
+        Models.Reply(new ModelProtocol.Replies.Registered(new ModelVersionId("test", 3)));
+        await FishAsync<WorkerProtocol.Commands.Dismiss>([Host]);
+        await Shards.FishForMessageAsync<ParameterProtocol.Commands.Close>(_ => true);
         var details = await coordinator.Ask<JobDetails>(new Queries.GetDetails(TestJobs.Id));
         Assert.Equal(JobStatus.Completed, details.Summary.Status);
         Assert.Equal(new ModelVersionId("test", 3), details.Result!.Version);
@@ -77,31 +56,31 @@ public class JobCoordinatorTests : TestKit
     public async Task A_lost_worker_opens_a_generation_in_which_the_others_have_its_slices_and_nothing_is_rolled_back()
     {
         var (coordinator, generation) = await StartAsync();
-        await _workers[1].ExpectMsgAsync<WorkerProtocol.Commands.Assign>();
-        Sys.Stop(_workers[0].Ref);
-        var open = await _shards.FishForMessageAsync<ParameterProtocol.Commands.Open>(open => open.Generation > generation);
+        await Workers[1].ExpectMsgAsync<WorkerProtocol.Commands.Assign>();
+        Sys.Stop(Workers[0].Ref);
+        var open = await Shards.FishForMessageAsync<ParameterProtocol.Commands.Open>(open => open.Generation > generation);
         Assert.Null(open.RestoreStep);
-        _shard.Send(coordinator, new ParameterProtocol.Replies.Opened(open.Shard, open.Generation, 6));
-        var assign = await _workers[1].ExpectMsgAsync<WorkerProtocol.Commands.Assign>();
+        Shard.Send(coordinator, new ParameterProtocol.Replies.Opened(open.Shard, open.Generation, 6));
+        var assign = await Workers[1].ExpectMsgAsync<WorkerProtocol.Commands.Assign>();
         Assert.Equal((6, 10), (assign.Step, assign.Until));
         Assert.Equal(TreeNode.Root(4), Assert.Single(assign.Nodes));
         // what the old generation says is not believed
-        _workers[1].Send(coordinator, new WorkerProtocol.Replies.Reached(TestJobs.Id, generation, 10));
+        Workers[1].Send(coordinator, new WorkerProtocol.Replies.Reached(TestJobs.Id, generation, 10));
         Assert.Equal(JobStatus.Training, (await coordinator.Ask<JobProgress>(new Queries.GetProgress(TestJobs.Id))).Status);
-        await _workers[1].ExpectNoMsgAsync(TimeSpan.Zero);
+        await Workers[1].ExpectNoMsgAsync(TimeSpan.Zero);
     }
 
     [Fact]
     public async Task A_lost_shard_takes_all_back_to_the_last_committed_checkpoint()
     {
         var (coordinator, generation) = await StartAsync();
-        _shard.Send(coordinator, Steps(generation, 0, 9));
-        _shard.Send(coordinator, new ParameterProtocol.Replies.CheckpointSaved(new ShardId(TestJobs.Id, 0), generation, 4));
+        Shard.Send(coordinator, Steps(generation, 0, 9));
+        Shard.Send(coordinator, new ParameterProtocol.Replies.CheckpointSaved(new ShardId(TestJobs.Id, 0), generation, 4));
         Assert.Equal([4], (await FishShardAsync<ParameterProtocol.Commands.KeepCheckpoints>()).Steps);
-        _shard.Send(coordinator, new ParameterProtocol.Replies.CheckpointFailed(new ShardId(TestJobs.Id, 0), generation, 8, "disk full"));
+        Shard.Send(coordinator, new ParameterProtocol.Replies.CheckpointFailed(new ShardId(TestJobs.Id, 0), generation, 8, "disk full"));
         Assert.Equal([4], (await coordinator.Ask<JobDetails>(new Queries.GetDetails(TestJobs.Id))).CommittedCheckpoints);
-        Sys.Stop(_shard.Ref);
-        var open = await _shards.FishForMessageAsync<ParameterProtocol.Commands.Open>(open => open.Generation > generation);
+        Sys.Stop(Shard.Ref);
+        var open = await Shards.FishForMessageAsync<ParameterProtocol.Commands.Open>(open => open.Generation > generation);
         Assert.Equal(4, open.RestoreStep);
         var details = await coordinator.Ask<JobDetails>(new Queries.GetDetails(TestJobs.Id));
         Assert.Equal(4, details.Progress.Step);
@@ -112,17 +91,17 @@ public class JobCoordinatorTests : TestKit
     public async Task A_checkpoint_that_cannot_be_read_gives_way_to_an_older_one()
     {
         var (coordinator, generation) = await StartAsync();
-        _shard.Send(coordinator, Steps(generation, 0, 9));
+        Shard.Send(coordinator, Steps(generation, 0, 9));
         foreach (var step in new[] { 4, 8 })
         {
-            _shard.Send(coordinator, new ParameterProtocol.Replies.CheckpointSaved(new ShardId(TestJobs.Id, 0), generation, step));
+            Shard.Send(coordinator, new ParameterProtocol.Replies.CheckpointSaved(new ShardId(TestJobs.Id, 0), generation, step));
             await FishShardAsync<ParameterProtocol.Commands.KeepCheckpoints>();
         }
-        Sys.Stop(_shard.Ref);
-        var open = await _shards.FishForMessageAsync<ParameterProtocol.Commands.Open>(open => open.RestoreStep == 8);
+        Sys.Stop(Shard.Ref);
+        var open = await Shards.FishForMessageAsync<ParameterProtocol.Commands.Open>(open => open.RestoreStep == 8);
         var successor = CreateTestProbe();
         successor.Send(coordinator, new ParameterProtocol.Replies.OpenFailed(open.Shard, open.Generation, 8, "its checksum is wrong"));
-        Assert.Equal(4, (await _shards.FishForMessageAsync<ParameterProtocol.Commands.Open>(older => older.Generation > open.Generation)).RestoreStep);
+        Assert.Equal(4, (await Shards.FishForMessageAsync<ParameterProtocol.Commands.Open>(older => older.Generation > open.Generation)).RestoreStep);
         Assert.Equal([4], (await coordinator.Ask<JobDetails>(new Queries.GetDetails(TestJobs.Id))).CommittedCheckpoints);
     }
 
@@ -132,12 +111,12 @@ public class JobCoordinatorTests : TestKit
         var (coordinator, generation) = await StartAsync();
         var asking = CreateTestProbe();
         asking.Send(coordinator, new Commands.Interrupt(TestJobs.Id));
-        await _workers[0].FishForMessageAsync<WorkerProtocol.Commands.Hold>(_ => true);
-        _shard.Send(coordinator, Steps(generation, 0, 7));
-        _workers[0].Send(coordinator, new WorkerProtocol.Replies.Reached(TestJobs.Id, generation, 7));
+        await Workers[0].FishForMessageAsync<WorkerProtocol.Commands.Hold>(_ => true);
+        Shard.Send(coordinator, Steps(generation, 0, 7));
+        Workers[0].Send(coordinator, new WorkerProtocol.Replies.Reached(TestJobs.Id, generation, 7));
         Assert.Equal(7, (await FishShardAsync<ParameterProtocol.Commands.TakeCheckpoint>()).Step);
         await asking.ExpectNoMsgAsync(TimeSpan.Zero);
-        _shard.Send(coordinator, new ParameterProtocol.Replies.CheckpointSaved(new ShardId(TestJobs.Id, 0), generation, 7));
+        Shard.Send(coordinator, new ParameterProtocol.Replies.CheckpointSaved(new ShardId(TestJobs.Id, 0), generation, 7));
         await asking.ExpectMsgAsync<Replies.Accepted>();
         Watch(coordinator);
         coordinator.Tell(PoisonPill.Instance);
@@ -147,30 +126,18 @@ public class JobCoordinatorTests : TestKit
         Assert.Equal(JobStatus.Interrupted, (await successor.Ask<JobProgress>(new Queries.GetProgress(TestJobs.Id))).Status);
         asking.Send(successor, new Commands.Resume(TestJobs.Id));
         await asking.ExpectMsgAsync<Replies.Accepted>();
+        Tell(successor, Here);
         Enlist(successor);
-        var open = await _shards.FishForMessageAsync<ParameterProtocol.Commands.Open>(open => open.Generation > generation);
+        var open = await Shards.FishForMessageAsync<ParameterProtocol.Commands.Open>(open => open.Generation > generation);
         Assert.Equal(7, open.RestoreStep);
-    }
-
-    [Fact]
-    public async Task A_job_whose_process_was_killed_waits_to_be_resumed()
-    {
-        var (coordinator, _) = await StartAsync();
-        Watch(coordinator);
-        coordinator.Tell(Kill.Instance);
-        await ExpectTerminatedAsync(coordinator);
-        var successor = Create();
-        Assert.Equal(JobStatus.Interrupted, (await successor.Ask<JobProgress>(new Queries.GetProgress(TestJobs.Id))).Status);
-        Assert.IsType<Replies.Accepted>(await successor.Ask(new Commands.Cancel(TestJobs.Id)));
-        Assert.IsType<Replies.Refused>(await successor.Ask(new Commands.Resume(TestJobs.Id)));
     }
 
     [Fact]
     public async Task A_loss_that_is_no_number_fails_the_job_and_says_at_which_step()
     {
         var (coordinator, generation) = await StartAsync();
-        _shard.Send(coordinator, new ParameterProtocol.Replies.StepsDone(new ShardId(TestJobs.Id, 0), generation, 0, [new(4, 1, SampleVisits.OfAll(4)), new(4, double.NaN)]));
-        await FishAsync<WorkerProtocol.Commands.Dismiss>([_host]);
+        Shard.Send(coordinator, new ParameterProtocol.Replies.StepsDone(new ShardId(TestJobs.Id, 0), generation, 0, [new(4, 1, SampleVisits.OfAll(4)), new(4, double.NaN)]));
+        await FishAsync<WorkerProtocol.Commands.Dismiss>([Host]);
         var progress = await coordinator.Ask<JobProgress>(new Queries.GetProgress(TestJobs.Id));
         Assert.Equal(JobStatus.Failed, progress.Status);
         Assert.Contains("step 2", progress.Failure, StringComparison.Ordinal);
@@ -182,9 +149,9 @@ public class JobCoordinatorTests : TestKit
     public async Task An_epoch_that_lost_a_sample_or_saw_one_twice_fails_the_job(int[] visited, string expected)
     {
         var (coordinator, generation) = await StartAsync();
-        _shard.Send(coordinator, Steps(generation, 0, 3));
-        _shard.Send(coordinator, new ParameterProtocol.Replies.StepsDone(new ShardId(TestJobs.Id, 0), generation, 3, [new(4, 2, SampleVisits.Of(visited))]));
-        await FishAsync<WorkerProtocol.Commands.Dismiss>([_host]);
+        Shard.Send(coordinator, Steps(generation, 0, 3));
+        Shard.Send(coordinator, new ParameterProtocol.Replies.StepsDone(new ShardId(TestJobs.Id, 0), generation, 3, [new(4, 2, SampleVisits.Of(visited))]));
+        await FishAsync<WorkerProtocol.Commands.Dismiss>([Host]);
         var details = await coordinator.Ask<JobDetails>(new Queries.GetDetails(TestJobs.Id));
         Assert.Equal(JobStatus.Failed, details.Progress.Status);
         Assert.Contains(expected, details.Progress.Failure, StringComparison.Ordinal);
@@ -195,55 +162,5 @@ public class JobCoordinatorTests : TestKit
     {
         var refused = Assert.IsType<Replies.Refused>(await Create().Ask(new Queries.GetProgress(TestJobs.Id)));
         Assert.Contains("no such job", refused.Faults[0].Message, StringComparison.Ordinal);
-    }
-
-    private static byte[] Metrics(double loss)
-    {
-        var metrics = new MetricAccumulator(LearningTask.Classification, 2);
-        metrics.Add([0.5f, 0.5f], 0, loss, 1);
-        return metrics.ToBytes();
-    }
-
-    private static ParameterProtocol.Replies.StepsDone Steps(Generation generation, long first, int count) =>
-        new(new ShardId(TestJobs.Id, 0), generation, first, [.. Enumerable.Repeat(new StepStatistics(4, 2, SampleVisits.OfAll(4)), count)]);
-
-    private IActorRef Create() => Sys.ActorOf(JobCoordinatorActor.PropsFor(
-        TestJobs.Id, new JobCoordinatorActor.Environment(_shards.Ref, _models.Ref, () => [_host.Ref], TimeProvider.System)));
-
-    private async Task<(IActorRef Coordinator, Generation Generation)> StartAsync()
-    {
-        var coordinator = Create();
-        coordinator.Tell(new Commands.Submit(TestJobs.Id, Spec, TestJobs.PlanOf(Spec, TestJobs.Layout(9))));
-        await ExpectMsgAsync<Replies.Accepted>();
-        Assert.Equal(2, (await _host.ExpectMsgAsync<WorkerProtocol.Commands.Enlist>()).Count);
-        Enlist(coordinator);
-        var open = await _shards.ExpectMsgAsync<ParameterProtocol.Commands.Open>();
-        Assert.Equal(0, open.RestoreStep);
-        _shard.Send(coordinator, new ParameterProtocol.Replies.Opened(open.Shard, open.Generation, 0));
-        await _shard.ExpectMsgAsync<ParameterProtocol.Commands.Meet>();
-        return (coordinator, open.Generation);
-    }
-
-    private void Enlist(IActorRef coordinator)
-    {
-        foreach (var worker in _workers)
-            worker.Send(coordinator, new WorkerProtocol.Replies.Enlisted(TestJobs.Id));
-    }
-
-    private async Task ReachAsync(IActorRef coordinator, Generation generation, int version)
-    {
-        _shard.Send(coordinator, Steps(generation, 0, version));
-        foreach (var worker in _workers)
-            worker.Send(coordinator, new WorkerProtocol.Replies.Reached(TestJobs.Id, generation, version));
-        await Task.CompletedTask;
-    }
-
-    private async Task<T> FishShardAsync<T>() => (T)await _shard.FishForMessageAsync(message => message is T);
-
-    private static async Task<(TestProbe Worker, T Message)> FishAsync<T>(TestProbe[] probes)
-    {
-        var waiting = probes.ToDictionary(probe => (Task)probe.FishForMessageAsync(message => message is T).AsTask(), probe => probe);
-        var first = await Task.WhenAny(waiting.Keys);
-        return (waiting[first], (T)((Task<object>)first).Result);
     }
 }

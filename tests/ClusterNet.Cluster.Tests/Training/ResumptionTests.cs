@@ -1,0 +1,111 @@
+using Akka.Actor;
+using ClusterNet.Cluster.Parameters;
+using ClusterNet.Cluster.Training;
+using ClusterNet.Core.Jobs;
+using static ClusterNet.Cluster.Training.TrainingProtocol;
+
+namespace ClusterNet.Cluster.Tests.Training;
+
+/// <summary>A job that was under way goes on by itself where that is wanted; one that a user stopped never does.</summary>
+public sealed class ResumptionTests : CoordinatorTests
+{
+    [Fact]
+    public async Task A_job_whose_process_was_killed_waits_to_be_resumed_where_a_user_decides()
+    {
+        await KillAsync((await StartAsync()).Coordinator);
+        Running.Remove(TestJobs.Id);
+        var successor = Create();
+        Assert.Equal(JobStatus.Interrupted, await StatusAsync(successor));
+        Assert.IsType<Replies.Accepted>(await successor.Ask(new Commands.Cancel(TestJobs.Id)));
+        Assert.IsType<Replies.Refused>(await successor.Ask(new Commands.Resume(TestJobs.Id)));
+    }
+
+    [Fact]
+    public async Task It_goes_on_by_itself_where_that_is_wanted()
+    {
+        var (coordinator, generation) = await StartAsync();
+        await KillAsync(coordinator);
+        Running.Remove(TestJobs.Id);
+        await GoesOnAsync(Create(resumesByItself: true), generation);
+    }
+
+    [Fact]
+    public async Task A_coordinator_that_dies_in_a_living_process_goes_on_in_any_case()
+    {
+        var (coordinator, generation) = await StartAsync();
+        await KillAsync(coordinator);
+        var successor = Create();
+        Assert.Equal(JobStatus.Preparing, await StatusAsync(successor));
+        await GoesOnAsync(successor, generation);
+    }
+
+    [Fact]
+    public async Task A_nudge_wakes_it()
+    {
+        var (coordinator, generation) = await StartAsync();
+        await KillAsync(coordinator);
+        Running.Remove(TestJobs.Id);
+        var successor = Create();
+        Directory.Send(successor, new Commands.Nudge(TestJobs.Id));
+        await GoesOnAsync(successor, generation);
+    }
+
+    [Fact]
+    public async Task A_job_that_was_interrupted_is_not_woken()
+    {
+        var (coordinator, generation) = await StartAsync();
+        await KillAsync(coordinator);
+        Running.Remove(TestJobs.Id);
+        var successor = Create();
+        Assert.IsType<Replies.Accepted>(await successor.Ask(new Commands.Interrupt(TestJobs.Id)));
+        Assert.False((await Directory.FishForMessageAsync<Commands.Note>(note => !note.IsUnderWay)).IsUnderWay);
+        Directory.Send(successor, new Commands.Nudge(TestJobs.Id));
+        Assert.False((await Directory.ExpectMsgAsync<Commands.Note>()).IsUnderWay);
+        await KillAsync(successor);
+        var third = Create(resumesByItself: true);
+        Assert.Equal(JobStatus.Interrupted, await StatusAsync(third));
+        Assert.IsType<Replies.Accepted>(await third.Ask(new Commands.Resume(TestJobs.Id)));
+        await GoesOnAsync(third, generation);
+    }
+
+    [Fact]
+    public async Task The_directory_wakes_what_is_under_way_until_it_is_at_rest()
+    {
+        var region = CreateTestProbe();
+        var directory = Sys.ActorOf(JobDirectoryActor.PropsFor(_ => region.Ref, resumesByItself: true, TimeProvider.System));
+        var job = (await directory.Ask<Replies.Allocated>(new Commands.Allocate("a"))).Job;
+        var other = (await directory.Ask<Replies.Allocated>(new Commands.Allocate("b"))).Job;
+        foreach (var under in new[] { job, other })
+            Assert.True((await directory.Ask<Replies.Noted>(new Commands.Note(under, true))).IsUnderWay);
+        await region.FishForMessageAsync<Commands.Nudge>(nudge => nudge.Job == job);
+        Assert.False((await directory.Ask<Replies.Noted>(new Commands.Note(job, false))).IsUnderWay);
+        await KillAsync(directory);
+
+        var later = CreateTestProbe();
+        var successor = Sys.ActorOf(JobDirectoryActor.PropsFor(_ => later.Ref, resumesByItself: true, TimeProvider.System));
+        Assert.Equal([job, other], (await successor.Ask<Replies.Jobs>(new Queries.ListJobs())).Ids);
+        Assert.Equal(other, (await later.ExpectMsgAsync<Commands.Nudge>()).Job);
+        Assert.Equal(other, (await later.ExpectMsgAsync<Commands.Nudge>()).Job);
+        var patient = Sys.ActorOf(JobDirectoryActor.PropsFor(_ => Nobody.Instance, resumesByItself: false, TimeProvider.System));
+        Assert.Equal(2, (await patient.Ask<Replies.Jobs>(new Queries.ListJobs())).Ids.Count);
+    }
+
+    private static async Task<JobStatus> StatusAsync(IActorRef coordinator) => (await coordinator.Ask<JobProgress>(new Queries.GetProgress(TestJobs.Id))).Status;
+
+    private async Task KillAsync(IActorRef actor)
+    {
+        Watch(actor);
+        actor.Tell(Kill.Instance);
+        await ExpectTerminatedAsync(actor);
+    }
+
+    private async Task GoesOnAsync(IActorRef coordinator, Generation generation)
+    {
+        Tell(coordinator, Here);
+        await Nodes.FishForMessageAsync(message => message is WorkerNodesProtocol.Subscribe);
+        Tell(coordinator, Here);
+        Enlist(coordinator);
+        var open = await Shards.FishForMessageAsync<ParameterProtocol.Commands.Open>(open => open.Generation > generation);
+        Assert.Equal(0, open.RestoreStep);
+    }
+}

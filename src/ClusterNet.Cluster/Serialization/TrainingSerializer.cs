@@ -169,19 +169,28 @@ internal sealed class TrainingSerializer(ExtendedActorSystem system) : ProtocolS
 
     private static LossPoint FromWire(Wire.Loss loss) => new(loss.Step, loss.Loss_);
 
-    private static Wire.JobResult ToWire(JobResult result) => new()
+    private static Wire.JobResult ToWire(JobResult result)
     {
-        Version = result.Version.ToWire(),
-        Steps = result.Steps,
-        Epochs = result.Epochs,
-        SamplesPerSecond = result.SamplesPerSecond,
-        WeightsSha256 = result.WeightsSha256,
-        SelectedStep = result.SelectedStep,
-        Metrics = result.Metrics.ToWire(),
-    };
+        var wire = new Wire.JobResult
+        {
+            Version = result.Version.ToWire(),
+            Steps = result.Steps,
+            Epochs = result.Epochs,
+            SamplesPerSecond = result.SamplesPerSecond,
+            WeightsSha256 = result.WeightsSha256,
+            SelectedStep = result.SelectedStep,
+            Metrics = result.Metrics.ToWire(),
+        };
+        if (result.MaxStaleness is { } staleness)
+            wire.MaxStaleness = staleness;
+        return wire;
+    }
 
     private static JobResult FromWire(Wire.JobResult result) => new(
-        result.Version.FromWire(), result.Steps, result.Epochs, result.SamplesPerSecond, result.WeightsSha256, result.SelectedStep, result.Metrics.FromWire());
+        result.Version.FromWire(), result.Steps, result.Epochs, result.SamplesPerSecond, result.WeightsSha256, result.SelectedStep, result.Metrics.FromWire())
+    {
+        MaxStaleness = result.HasMaxStaleness ? result.MaxStaleness : null,
+    };
 
     private static Wire.JobProgress ToWire(JobProgress progress)
     {

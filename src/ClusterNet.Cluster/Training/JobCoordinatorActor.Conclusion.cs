@@ -218,7 +218,10 @@ internal sealed partial class JobCoordinatorActor
             seconds > 0 ? Run.SamplesIn(step) / seconds : 0,
             version.WeightsSha256,
             version.Step,
-            version.Metrics);
+            version.Metrics)
+        {
+            MaxStaleness = Run.MaxStaleness,
+        };
         var (epochs, losses, ledger) = Run.HistoryUpTo(step, includeEpochAtStep: true);
         Persist(new Events.JobCompleted(result, epochs, losses, Now) { Ledger = ledger }, completed =>
         {

@@ -123,4 +123,8 @@ public sealed record JobResult(
     double SamplesPerSecond,
     string WeightsSha256,
     long SelectedStep,
-    IReadOnlyDictionary<string, IReadOnlyDictionary<string, double>> Metrics);
+    IReadOnlyDictionary<string, IReadOnlyDictionary<string, double>> Metrics)
+{
+    /// <summary>Asynchronous training: the most steps that a gradient was behind at any shard, as measured where it was applied; else null.</summary>
+    public long? MaxStaleness { get; init; }
+}

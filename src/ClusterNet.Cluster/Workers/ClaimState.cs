@@ -63,7 +63,7 @@ internal sealed class ClaimState(long? staleness)
     /// <summary>Nobody was asked: no answer came.</summary>
     public void AskAgain() => _asked.Clear();
 
-    /// <summary>The shards to ask now, each once: shard 0 for an item where nothing was pushed that it will answer; any whose weights do not suffice for the item at hand.</summary>
+    /// <summary>The shards to ask now, each but once until it answers: shard 0 for an item where nothing was pushed that it will answer; any whose weights do not suffice for the item at hand.</summary>
     public IReadOnlyList<int> TakeToAsk()
     {
         var lacking = Next is null && Pushed is not null ? [] : Stale.ToHashSet();
@@ -78,6 +78,7 @@ internal sealed class ClaimState(long? staleness)
     /// <summary>Takes note of a shard's weights, of what it applied, and of what shard 0 gives out.</summary>
     public void Accept(int shard, long version, ParameterProtocol.WorkItem? applied, ParameterProtocol.WorkItem? claim)
     {
+        _asked.Remove(shard);
         _bases[shard] = Math.Max(_bases[shard], version);
         if (applied is not null && applied == Pushed)
             _unacknowledged.Remove(shard);

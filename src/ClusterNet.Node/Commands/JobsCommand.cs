@@ -88,6 +88,7 @@ internal static class JobsCommand
                     ("samples/s", Figures.Count(result.SamplesPerSecond)),
                 }
                 : [],
+            .. job.Result?.MaxStaleness is { } staleness ? new[] { ("most steps behind", Figures.Count(staleness)) } : [],
         ]));
         if (job.Result is { } ended)
             output.Write(Tables.Metrics(ended.Metrics));

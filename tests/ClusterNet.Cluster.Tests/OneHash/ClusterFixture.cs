@@ -49,6 +49,13 @@ public sealed class ClusterFixture : IAsyncLifetime
         return await EndAsync(await _cluster.SubmitAsync(spec, patience.Token), patience.Token);
     }
 
+    /// <summary>Waits for a job's end.</summary>
+    internal async Task<JobResult> EndAsync(JobId job)
+    {
+        using var patience = new CancellationTokenSource(Patience);
+        return await EndAsync(job, patience.Token);
+    }
+
     /// <summary>Runs a job to its end and does something to it at random moments; whenever it is interrupted, it is resumed.</summary>
     internal async Task<JobResult> TrainAsync(JobSpec spec, Random random, int times, Func<JobId, Task> disturb)
     {

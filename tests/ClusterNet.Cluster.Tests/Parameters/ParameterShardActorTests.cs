@@ -187,6 +187,29 @@ public class ParameterShardActorTests : TestKit
         await other.ExpectNoMsgAsync(TimeSpan.Zero);
     }
 
+    [Fact]
+    public async Task With_backups_who_is_late_gets_the_latest_weights_and_backups_hear_of_it()
+    {
+        var shard = Sys.ActorOf(ParameterShardActor.PropsFor(Sys));
+        var (source, early, late) = (CreateTestProbe(), CreateTestProbe(), CreateTestProbe());
+        shard.Tell(new Commands.Open(Shard, new Generation(1), Setup with { Training = Setup.Training with { BackupWorkers = 1 } }, 0, source.Ref));
+        await source.ExpectMsgAsync<Queries.PullInitial>();
+        source.Reply(new Replies.Pulled(Shard, new Generation(1), 0, TestJobs.Payload(10, 20, 30)));
+        await ExpectMsgAsync<Replies.Opened>();
+        // a backup that has nothing to compute waits for the next version
+        var backup = CreateTestProbe();
+        backup.Send(shard, new Queries.Pull(Shard, new Generation(1), 1));
+        for (var step = 0; step < 3; step++)
+        {
+            early.Send(shard, Push(step, new TreeNode(0, 0), 1, 2, 2));
+            backup.Send(shard, Push(step, new TreeNode(0, 1), 1, 2, 2) with { IsCopy = true });
+            Assert.Equal(new TreeNode(0, 1), Assert.Single((await early.ExpectMsgAsync<Replies.Pulled>()).Late));
+            Assert.Equal(step + 1, (await backup.ExpectMsgAsync<Replies.Pulled>()).Version);
+        }
+        late.Send(shard, Push(0, new TreeNode(0, 1), 1, 2, 2));
+        Assert.Equal(3, (await late.ExpectMsgAsync<Replies.Pulled>()).Version);
+    }
+
     private static void AssertWeights(Replies.Pulled pulled, params float[] expected) => Assert.Equal(expected, pulled.Weights.Span.ToArray());
 
     private static Commands.Push Push(long step, TreeNode node, params float[] gradient) =>

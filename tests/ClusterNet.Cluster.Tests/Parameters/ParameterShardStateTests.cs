@@ -166,6 +166,69 @@ public class ParameterShardStateTests
         Assert.Throws<InvalidDataException>(() => shards[0].Restore(shards[1].Checkpoint()));
     }
 
+    [Fact]
+    public void A_gradient_that_the_codec_does_not_write_is_refused_and_its_step_goes_on()
+    {
+        var setup = TestJobs.Setup(TestJobs.Layout(10), new TrainingSpec { Slices = 1, Codec = GradientCodec.TopK, TopK = 0.2, Optimizer = Optimizers[0] });
+        var state = new ParameterShardState(new ShardId(TestJobs.Id, 0), setup);
+        state.Initialize(new float[10]);
+        state.Enter(First);
+        var codec = Core.Codecs.GradientCodecs.Of(setup.Training)!;
+        var words = new float[codec.Words(10)];
+        codec.Encode(TestJobs.Values(10, 1), new float[10], new float[10], words);
+        Assert.Equal(PushOutcome.Malformed, Offer(state, words, GradientCodec.Fp32));
+        Assert.Equal(PushOutcome.Malformed, Offer(state, words[1..], GradientCodec.TopK));
+        Assert.Equal(PushOutcome.Malformed, Offer(state, [.. words.Select(_ => float.NaN)], GradientCodec.TopK));
+        Assert.Equal(PushOutcome.Advanced, Offer(state, words, GradientCodec.TopK));
+        Assert.Equal(2, BitsOf(state.Weights(1)!.Value.Span).Count(bits => bits != 0));
+
+        static PushOutcome Offer(ParameterShardState state, float[] words, GradientCodec codec) =>
+            state.Offer(new Commands.Push(state.Shard, First, 0, new TreeNode(0, 0), TestJobs.Payload(words), new StepStatistics(1, 1)) { Codec = codec });
+    }
+
+    [Fact]
+    public void A_checkpoint_with_residuals_is_whole_only_when_all_are_there_and_gives_them_back()
+    {
+        var setup = TestJobs.Setup(TestJobs.Layout(10), new TrainingSpec { Slices = 2, Codec = GradientCodec.Bf16 });
+        var state = new ParameterShardState(new ShardId(TestJobs.Id, 0), setup);
+        state.Initialize(new float[10]);
+        state.Enter(First);
+        Assert.Equal(0, state.Residual(1)!.Value.Length);
+        state.Offer(new Commands.KeepResidual(state.Shard, First, 0, 0, TestJobs.Payload(TestJobs.Values(10, 1))));
+        Assert.False(state.CanCheckpoint);
+        state.Offer(new Commands.KeepResidual(state.Shard, First, 0, 1, TestJobs.Payload(TestJobs.Values(9, 1))));
+        Assert.False(state.CanCheckpoint);
+        state.Offer(new Commands.KeepResidual(state.Shard, First, 0, 1, TestJobs.Payload(TestJobs.Values(10, 2))));
+        Assert.True(state.CanCheckpoint);
+        var second = new ParameterShardState(state.Shard, setup);
+        second.Restore(state.Checkpoint());
+        Assert.Equal(TestJobs.Values(10, 2), second.Residual(1)!.Value.Span.ToArray());
+        Assert.Throws<InvalidDataException>(() => second.Restore(state.Checkpoint() with { Residuals = [] }));
+    }
+
+    [Fact]
+    public void Without_waiting_each_push_is_an_update_of_its_share_and_its_staleness_is_measured()
+    {
+        var training = new TrainingSpec { Slices = 2, Consistency = ConsistencyMode.Ssp, Staleness = 1, Optimizer = new OptimizerSpec { Kind = OptimizerKind.Sgd, LearningRate = 1 } };
+        var state = new ParameterShardState(new ShardId(TestJobs.Id, 0), TestJobs.Setup(TestJobs.Layout(1), training));
+        state.Initialize([10]);
+        state.Enter(First);
+        // mean gradient 8 / 4, half of the step's slices
+        Assert.Equal(PushOutcome.Applied, Push(0, 0, 8, 0));
+        Assert.Equal(9, state.Weights(0)!.Value.Span[0]);
+        Assert.Equal(PushOutcome.AlreadyDone, Push(0, 0, 8, 0));
+        Assert.Equal(PushOutcome.Applied, Push(1, 0, 0, 0));
+        Assert.True(state.Suffices(1));
+        Assert.False(state.Suffices(2));
+        Assert.Equal(PushOutcome.Advanced, Push(0, 1, 16, 0));
+        Assert.Equal((1, 7f, 1L), (state.Version, state.Weights(1)!.Value.Span[0], state.MaxStaleness!.Value));
+        Assert.Equal(24, Assert.Single(state.StepsDone).Loss);
+        Assert.Equal(PushOutcome.Malformed, Push(1, 1, 1, 5));
+
+        PushOutcome Push(long step, int slice, float sum, long basis) =>
+            state.Offer(new Commands.Push(state.Shard, First, step, new TreeNode(0, slice), TestJobs.Payload(sum), new StepStatistics(4, sum)) { Basis = basis });
+    }
+
     private static ParameterShardState[] One((OptimizerSpec Optimizer, ClipSpec Clip) rule, ParameterLayout layout, int shards)
     {
         var training = new TrainingSpec { Optimizer = rule.Optimizer, Clip = rule.Clip, Slices = Slices };

@@ -215,6 +215,7 @@ internal sealed class SampleMessages(IActorRef actor)
         yield return Summary with { Version = null, Submitted = DateTimeOffset.MinValue };
         yield return Summary with { Submitted = DateTimeOffset.MaxValue };
         yield return Result;
+        yield return Result with { MaxStaleness = 3 };
         yield return new JobDetails(Summary, JobSpecs.Full, Progress, Epochs, Losses, [200, 400], Result) { Ledger = Ledger, Generations = Generations };
         yield return new JobDetails(Summary, JobSpecs.Plain, Progress, [], [], [], null);
         yield return new TrainingProtocol.Events.JobSubmitted(Job, JobSpecs.Full, Plan, Time) { Trace = Trace };

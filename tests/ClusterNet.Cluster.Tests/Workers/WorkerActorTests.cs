@@ -99,6 +99,59 @@ public class WorkerActorTests : TestKit
     }
 
     [Fact]
+    public async Task A_backup_waits_for_what_came_late_and_computes_that()
+    {
+        var worker = await EnlistedAsync(WithBackup);
+        worker.Tell(new Commands.Assign(TestJobs.Id, First, 0, 100, [], [_shard.Ref]) { Backup = 0 });
+        await _shard.ExpectMsgAsync<ParameterProtocol.Queries.Pull>();
+        _shard.Send(worker, Weights(0));
+        Assert.Equal(1, (await _shard.ExpectMsgAsync<ParameterProtocol.Queries.Pull>()).Version);
+        _shard.Send(worker, Weights(1) with { Late = [new TreeNode(0, 3)] });
+        var push = await _shard.ExpectMsgAsync<ParameterProtocol.Commands.Push>();
+        Assert.Equal((1, new TreeNode(0, 3), true), (push.Step, push.Node, push.IsCopy));
+    }
+
+    [Fact]
+    public async Task Who_was_overtaken_by_backups_catches_up_with_all_shards_at_one_version()
+    {
+        var worker = await EnlistedAsync(training => WithBackup(training) with { Shards = 1 });
+        worker.Tell(new Commands.Assign(TestJobs.Id, First, 0, 7, [TreeNode.Root(4)], [_shard.Ref]));
+        await _shard.ExpectMsgAsync<ParameterProtocol.Queries.Pull>();
+        _shard.Send(worker, Weights(0));
+        await _shard.ExpectMsgAsync<ParameterProtocol.Commands.Push>();
+        _shard.Send(worker, Weights(5));
+        Assert.Equal(5, (await _shard.ExpectMsgAsync<ParameterProtocol.Commands.Push>()).Step);
+        // held with others, it says how far it may have gone and stands there
+        worker.Tell(new Commands.Hold(TestJobs.Id, First));
+        Assert.Equal(6, (await ExpectMsgAsync<Replies.Held>()).Version);
+        _shard.Send(worker, Weights(6));
+        Assert.Equal(6, (await ExpectMsgAsync<Replies.Reached>()).Version);
+    }
+
+    [Fact]
+    public async Task A_lossy_codec_pushes_each_slice_and_gives_what_it_lost_before_a_checkpoint()
+    {
+        var worker = await EnlistedAsync(training => training with { Codec = GradientCodec.Bf16, Checkpoint = new CheckpointSpec(2, 2) });
+        worker.Tell(new Commands.Assign(TestJobs.Id, First, 1, 100, [new TreeNode(1, 1)], [_shard.Ref]));
+        await _shard.ExpectMsgAsync<ParameterProtocol.Queries.Pull>();
+        foreach (var slice in new[] { 2, 3 })
+            Assert.Equal((1, slice), await _shard.ExpectMsgAsync<ParameterProtocol.Queries.PullResidual>() is var asked ? (asked.Version, asked.Slice) : default);
+        _shard.Send(worker, Weights(1));
+        foreach (var slice in new[] { 2, 3 })
+            _shard.Send(worker, new ParameterProtocol.Replies.ResidualKept(new ShardId(TestJobs.Id, 0), First, 1, slice, TestJobs.Payload()));
+        foreach (var slice in new[] { 2, 3 })
+        {
+            var kept = await _shard.ExpectMsgAsync<ParameterProtocol.Commands.KeepResidual>();
+            Assert.Equal((2, slice, 9), (kept.Version, kept.Slice, kept.Residual.Length));
+            var push = await _shard.ExpectMsgAsync<ParameterProtocol.Commands.Push>();
+            Assert.Equal((1, new TreeNode(0, slice), GradientCodec.Bf16, 5), (push.Step, push.Node, push.Codec, push.Gradient.Length));
+        }
+        // interrupted where it stands, it still knows what it had lost before
+        worker.Tell(new Commands.SendResiduals(TestJobs.Id, First, 1));
+        Assert.All((await _shard.ExpectMsgAsync<ParameterProtocol.Commands.KeepResidual>()).Residual.Span.ToArray(), value => Assert.Equal(0, value));
+    }
+
+    [Fact]
     public async Task Two_workers_start_from_the_same_initial_weights()
     {
         var (one, two) = (await EnlistedAsync(), await EnlistedAsync());
@@ -133,9 +186,12 @@ public class WorkerActorTests : TestKit
         return TestJobs.PlanOf(spec, model.Layout);
     }
 
-    private async Task<IActorRef> EnlistedAsync()
+    private static TrainingSpec WithBackup(TrainingSpec training) => training with { BackupWorkers = 1 };
+
+    private async Task<IActorRef> EnlistedAsync(Func<TrainingSpec, TrainingSpec>? change = null)
     {
-        var worker = Sys.ActorOf(WorkerActor.PropsFor(new Commands.Enlist(TestJobs.Id, Spec, Plan(Spec), 1), TestActor, _catalog, new JobData()));
+        var spec = Spec with { Training = (change ?? (same => same))(Spec.Training) };
+        var worker = Sys.ActorOf(WorkerActor.PropsFor(new Commands.Enlist(TestJobs.Id, spec, Plan(spec), 1), TestActor, _catalog, new JobData()));
         await ExpectMsgAsync<Replies.Enlisted>(TimeSpan.FromSeconds(20));
         return worker;
     }

@@ -40,7 +40,7 @@ internal sealed partial class WorkerActor
     {
         var since = _pace.Now;
         var part = _computer!.ComputeNode(step, node, _batches, _gradients);
-        _pace.Linger(since);
+        _pace.Linger(since, _claims is null ? _state.Nodes : null);
         return part;
     }
 

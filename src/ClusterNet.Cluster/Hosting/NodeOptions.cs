@@ -6,6 +6,12 @@ namespace ClusterNet.Cluster.Hosting;
 /// <summary>What a node of a cluster is told. The defaults make a cluster of one node on loopback with every role, its store a SQLite file.</summary>
 public sealed record NodeOptions
 {
+    /// <summary>A log for people.</summary>
+    public const string TextLog = "text";
+
+    /// <summary>A log for programs: one JSON document a line.</summary>
+    public const string JsonLog = "json";
+
     private const int MaxName = 80;
     private const int MaxSeeds = 256;
     internal const int MaxWorkers = 1024;
@@ -54,6 +60,12 @@ public sealed record NodeOptions
 
     /// <summary>Certificate, key and authorities for every port; null for no encryption.</summary>
     public TlsFiles? Tls { get; init; }
+
+    /// <summary>Where metrics and traces are sent by OTLP, an http(s) URL; null for what OpenTelemetry's own variables say.</summary>
+    public string? Otlp { get; init; }
+
+    /// <summary><see cref="TextLog"/> or <see cref="JsonLog"/>.</summary>
+    public string LogFormat { get; init; } = TextLog;
 
     /// <summary>HOCON that goes before all that is generated: the last word on Akka's settings.</summary>
     public string Hocon { get; init; } = "";
@@ -110,6 +122,10 @@ public sealed record NodeOptions
             faults.Add(new Fault("store.postgres", wrong));
         if (Tls is not null)
             faults.AddRange(FaultsOf(Tls));
+        if (Otlp is not null && !(Uri.TryCreate(Otlp, UriKind.Absolute, out var otlp) && otlp.Scheme is "http" or "https"))
+            faults.Add(new Fault("telemetry.otlp", $"'{Otlp}' is not an address such as http://localhost:4317"));
+        if (LogFormat is not (TextLog or JsonLog))
+            faults.Add(Fault.Unknown("log.format", LogFormat, [TextLog, JsonLog]));
         if (HoconText.Fault(Hocon) is { } hocon)
             faults.Add(new Fault("hocon", hocon));
         return faults;

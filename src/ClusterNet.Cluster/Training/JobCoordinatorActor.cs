@@ -223,6 +223,7 @@ internal sealed partial class JobCoordinatorActor : ReceivePersistentActor, IWit
     private void StartRun()
     {
         _run = new TrainingRun(_state);
+        _telemetry?.Close();
         _telemetry = new JobTelemetry(_job, _state.Trace);
         _judge = new EpochJudge(Spec.Training, MetricNames.HigherIsBetter);
         // shards of an earlier run may still hold later versions than this run knows of: they all go back

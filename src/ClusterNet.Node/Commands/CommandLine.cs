@@ -71,6 +71,7 @@ internal sealed class CommandLine
             ModelsCommand.Create(this),
             DatasetsCommand.Create(this),
             NodeCommand.Create(this),
+            HealthCommand.Create(this),
         };
         var help = root.Options.OfType<HelpOption>().Single();
         help.Action = new HelpWithEpilogue((HelpAction)help.Action!, root);

@@ -1,9 +1,11 @@
 using System.CommandLine;
 using System.Text.Json.Nodes;
 using ClusterNet.Cluster.Hosting;
+using ClusterNet.Gateway;
 using ClusterNet.Learning.Models;
 using ClusterNet.Node.Hosting;
 using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Logging;
 using Serilog;
 
 namespace ClusterNet.Node.Commands;
@@ -35,6 +37,8 @@ internal static class NodeCommand
             ("tls.certificate", Setting("--tls-certificate", "FILE", "The node's certificate, PEM or PFX")),
             ("tls.key", Setting("--tls-key", "FILE", "Its private key, PEM")),
             ("tls.authorities", Setting("--tls-authorities", "FILE", "Certificates of the cluster's authorities, PEM")),
+            ("telemetry.otlp", Setting("--otlp", "URL", "Where metrics and traces are sent by OTLP [default: OTEL_EXPORTER_OTLP_ENDPOINT, or nowhere]")),
+            ("log.format", Setting("--log-format", "FORMAT", "text, or json: one document a line with job, generation and step as properties [default: text]")),
             ("hocon", Setting("--hocon", "FILE", "Akka's own settings, over all that is generated")),
         ];
         var command = new Command("node", "Run one node of a cluster, until SIGTERM or Ctrl-C has it leave") { config };
@@ -60,12 +64,11 @@ internal static class NodeCommand
             run.Screen.ErrorLine(
                 $"WARNING: this node listens on {options.Host} without TLS: whoever reaches its ports can read the data and change the models. Give it tls.certificate, tls.key and tls.authorities, or keep it on loopback.");
         }
-        await using var node = await ClusterNode.StartAsync(
-            options,
-            run.Host.Services.GetRequiredService<ModelCatalog>(),
-            logging => logging.AddSerilog(NodeLog.Create(options.DataDirectory, options.Name, isConsole: true), dispose: true),
-            run.Interrupt);
-        Announce(run, node);
+        await using var log = NodeLog.Create(options.DataDirectory, options.Name, isConsole: true, options.LogFormat);
+        await using var node = await ClusterNode.StartAsync(options, run.Host.Services.GetRequiredService<ModelCatalog>(), logging => logging.AddSerilog(log), run.Interrupt);
+        // ends after the node: who asks meanwhile is told that it leaves
+        await using var endpoints = await ListenAsync(node, logging => logging.AddSerilog(log), run.Interrupt);
+        Announce(run, node, endpoints);
 
         var asked = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
         await using var request = run.Interrupt.Register(() => asked.TrySetResult());
@@ -92,7 +95,23 @@ internal static class NodeCommand
         }
     }
 
-    private static void Announce(CommandRun run, ClusterNode node)
+    private static async Task<NodeEndpoints?> ListenAsync(ClusterNode node, Action<ILoggingBuilder> logging, CancellationToken cancel) => node.Options is not { HttpPort: { } port } options
+        ? null
+        : await NodeEndpoints.StartAsync(
+            new EndpointSettings
+            {
+                Host = options.HttpHost,
+                Port = port,
+                Node = options.Name,
+                Roles = options.Roles,
+                Tls = options.Tls is null ? null : TlsSettings.Load(options.Tls),
+                Otlp = options.Otlp is null ? null : new Uri(options.Otlp),
+            },
+            node.System,
+            logging,
+            cancel);
+
+    private static void Announce(CommandRun run, ClusterNode node, NodeEndpoints? endpoints)
     {
         var roles = node.Options.Roles;
         if (run.Json)
@@ -103,12 +122,13 @@ internal static class NodeCommand
                 ["address"] = node.Address.ToString(),
                 ["roles"] = new JsonArray([.. roles.Select(role => (JsonNode)role)]),
                 ["store"] = node.Store,
+                ["http"] = endpoints?.Address.ToString(),
                 ["process"] = System.Environment.ProcessId,
             }.ToJsonString());
         }
         else
         {
-            run.Screen.Line($"clusternet node {node.Options.Name} is ready at {node.Address}: {string.Join(", ", roles)}; store: {node.Store}");
+            run.Screen.Line($"clusternet node {node.Options.Name} is ready at {node.Address}: {string.Join(", ", roles)}; store: {node.Store}{(endpoints is null ? "" : $"; health and metrics at {endpoints.Address}")}");
         }
     }
 }

@@ -15,7 +15,7 @@ internal static class NodeSettings
     /// <summary>What all variables begin with.</summary>
     public const string Prefix = "CLUSTERNET__";
 
-    private const string Names = "name, host, port, public-host, seeds, roles, workers, threads-per-worker, data-dir, store, http, lane, tls, hocon";
+    private const string Names = "name, host, port, public-host, seeds, roles, workers, threads-per-worker, data-dir, store, http, lane, tls, telemetry, log, hocon";
     private static readonly string[] _lists = ["seeds", "roles"];
 
     /// <summary>Reads and checks all settings.</summary>
@@ -70,11 +70,17 @@ internal static class NodeSettings
         options = options with { Postgres = store.Text("postgres") is { Length: > 0 } postgres ? postgres : null };
         store.Finish();
         var http = reader.Section("http");
-        options = options with { HttpHost = http.Text("host", defaults.HttpHost)!, HttpPort = (int?)http.Integer("port", 0, ushort.MaxValue) };
+        options = options with { HttpHost = http.Text("host", defaults.HttpHost)!, HttpPort = (int?)http.Integer("port", 0L, ushort.MaxValue) };
         http.Finish();
         var lane = reader.Section("lane");
         options = options with { LanePort = lane.Integer("port", 0, 0, ushort.MaxValue) };
         lane.Finish();
+        var telemetry = reader.Section("telemetry");
+        options = options with { Otlp = telemetry.Text("otlp") is { Length: > 0 } otlp ? otlp : null };
+        telemetry.Finish();
+        var log = reader.Section("log");
+        options = options with { LogFormat = log.Text("format", defaults.LogFormat)! };
+        log.Finish();
         options = options with { Tls = ReadTls(document, reader.Section("tls"), folder) };
         if (reader.Text("hocon") is { Length: > 0 } hocon)
             options = options with { Hocon = ReadHocon(Resolve(document, "hocon", hocon, folder), faults) };

@@ -52,6 +52,17 @@ public sealed class NodeSettingsTests : IDisposable
     }
 
     [Fact]
+    public void What_others_may_look_at_is_told_like_all_else()
+    {
+        var options = Read(Write("http: { host: 127.0.0.2, port: 8080 }\nlog: { format: json }\ntelemetry: { otlp: 'http://collector:4317' }\n"), [], []);
+        Assert.Equal(("127.0.0.2", 8080, NodeOptions.JsonLog, "http://collector:4317"), (options.HttpHost, options.HttpPort, options.LogFormat, options.Otlp));
+        var plain = Read(null, [], []);
+        Assert.Equal(((int?)null, NodeOptions.TextLog, null), (plain.HttpPort, plain.LogFormat, plain.Otlp));
+        var refused = Assert.Throws<InputException>(() => Read(null, [("CLUSTERNET__LOG__FORMAT", "jsn"), ("CLUSTERNET__TELEMETRY__OTLP", "collector")], []));
+        Assert.Equal(["CLUSTERNET__LOG__FORMAT log.format", "CLUSTERNET__TELEMETRY__OTLP telemetry.otlp"], refused.Faults.Select(fault => fault.Place).Order(StringComparer.Ordinal));
+    }
+
+    [Fact]
     public void Half_of_TLS_is_refused()
     {
         var refused = Assert.Throws<InputException>(() => Read(null, [("CLUSTERNET__TLS__CERTIFICATE", Path.Combine(_folder.FullName, "no.pem"))], []));

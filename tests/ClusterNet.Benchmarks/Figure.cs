@@ -13,7 +13,7 @@ internal enum Better
 /// <summary>One measured number with its goal.</summary>
 /// <param name="Name">what was measured, the same from run to run</param>
 /// <param name="Value">median of <paramref name="Samples"/></param>
-/// <param name="Goal">what it should reach</param>
+/// <param name="Goal">what it should reach; NaN where it is there to explain another</param>
 /// <param name="Better">which way is better</param>
 /// <param name="Unit">of value, goal and samples</param>
 /// <param name="Samples">in the order they were taken</param>
@@ -22,6 +22,7 @@ internal sealed record Figure(string Name, double Value, double Goal, Better Bet
     private static readonly JsonSerializerOptions _options = new(JsonSerializerDefaults.Web)
     {
         WriteIndented = true,
+        NumberHandling = System.Text.Json.Serialization.JsonNumberHandling.AllowNamedFloatingPointLiterals,
         Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping,
         Converters = { new System.Text.Json.Serialization.JsonStringEnumConverter(JsonNamingPolicy.CamelCase) },
     };

@@ -4,6 +4,7 @@ using BenchmarkDotNet.Jobs;
 using BenchmarkDotNet.Running;
 using BenchmarkDotNet.Toolchains.InProcess.Emit;
 using ClusterNet.Benchmarks;
+using ClusterNet.Benchmarks.Cluster;
 using ClusterNet.Benchmarks.Local;
 
 var json = new Option<bool>("--json") { Description = "Print the figures as one JSON array on standard output, and nothing else there" };
@@ -44,4 +45,7 @@ micro.SetAction(parse =>
     BenchmarkSwitcher.FromAssembly(typeof(LocalBenchmark).Assembly).Run(["--filter", parse.GetValue(filter)!], config);
 });
 
-return await new RootCommand("ClusterNet's benchmarks. What was measured so far is in RESULTS.md.") { local, micro }.Parse(args).InvokeAsync();
+var root = new RootCommand("ClusterNet's benchmarks. What was measured so far is in RESULTS.md.") { local, micro };
+foreach (var command in ClusterCommand.All(json))
+    root.Subcommands.Add(command);
+return await root.Parse(args).InvokeAsync();

@@ -1,0 +1,57 @@
+using System.CommandLine;
+using System.Globalization;
+using Spectre.Console;
+
+namespace ClusterNet.Benchmarks.Cluster;
+
+/// <summary>The command <c>cluster</c>: what the parts of a cluster do between processes.</summary>
+internal static class ClusterCommand
+{
+    private static readonly string[] Parts = ["lane"];
+
+    public static IEnumerable<Command> All(Option<bool> json)
+    {
+        var rounds = new Option<int>("--rounds") { Description = "Measurements of each figure", DefaultValueFactory = _ => 7 };
+        var only = new Option<string[]>("--only") { Description = $"Parts to measure: {string.Join(", ", Parts)} [default: all]", AllowMultipleArgumentsPerToken = true };
+        only.AcceptOnlyFromAmong(Parts);
+        rounds.Validators.Add(result =>
+        {
+            if (result.Tokens is [var token] && int.TryParse(token.Value, CultureInfo.InvariantCulture, out var value) && value < 1)
+                result.AddError($"--rounds: {value} is not above 0");
+        });
+        var cluster = new Command("cluster", "The lane between two processes, over a plain socket and over Akka.Remote") { json, rounds, only };
+        cluster.SetAction(async (parse, cancel) =>
+        {
+            var figures = await LaneBenchmark.RunAsync(parse.GetValue(rounds), Console.Error, cancel);
+            if (parse.GetValue(json))
+                Console.WriteLine(Figure.ToJson(figures));
+            else
+                Print(figures);
+        });
+        var peer = new Command(LanePeer.Command, "The other process of 'cluster'") { Hidden = true };
+        peer.SetAction((_, cancel) => LanePeer.ServeAsync(cancel));
+        return [cluster, peer];
+    }
+
+    private static void Print(IReadOnlyList<Figure> figures)
+    {
+        var table = new Table().Border(TableBorder.Simple);
+        table.AddColumn(new TableColumn("figure").NoWrap());
+        foreach (var column in new[] { "median", "lowest", "highest", "unit", "goal" })
+            table.AddColumn(new TableColumn(column).RightAligned());
+        foreach (var figure in figures)
+        {
+            table.AddRow(
+                Markup.Escape(figure.Name),
+                Number(figure.Value),
+                Number(figure.Samples.Min()),
+                Number(figure.Samples.Max()),
+                figure.Unit,
+                double.IsNaN(figure.Goal) ? "" : $"{(figure.Better == Better.Higher ? "at least" : "at most")} {Number(figure.Goal)}");
+        }
+        AnsiConsole.Profile.Width = Math.Max(AnsiConsole.Profile.Width, 140);
+        AnsiConsole.Write(table);
+    }
+
+    private static string Number(double value) => value.ToString(Math.Abs(value) < 100 ? "0.000" : "#,0", CultureInfo.InvariantCulture);
+}

@@ -71,33 +71,43 @@ internal sealed class LaneFrame
     private readonly byte[] _start;
     private readonly int _startLength;
     private readonly IReadOnlyList<TensorPayload> _tensors;
+    private readonly int _segments;
+    private int _segment;
+    private int _offset;
 
-    private LaneFrame(byte[] start, int startLength, IReadOnlyList<TensorPayload> tensors, long words)
+    private LaneFrame(byte[] start, int startLength, IReadOnlyList<TensorPayload> tensors, bool isGathered, long tensorBytes)
     {
         _start = start;
         _startLength = startLength;
         _tensors = tensors;
-        TensorBytes = words * sizeof(float);
+        _segments = isGathered ? 1 : 1 + tensors.Count;
+        TensorBytes = tensorBytes;
+        Bytes = startLength + (isGathered ? 0 : tensorBytes);
     }
 
     /// <summary>Bytes of its words.</summary>
     public long TensorBytes { get; }
 
     /// <summary>All its bytes.</summary>
-    public long Bytes => _startLength + TensorBytes;
+    public long Bytes { get; }
 
     /// <exception cref="SerializationException">it can't be written, or is too large; the holds are still the caller's</exception>
     public static LaneFrame Of(LaneCodec codec, object message, byte[] recipient, byte[] sender, long maxTensorBytes)
     {
         var (head, tensors) = Parts(codec, message);
-        var words = tensors.Sum(tensor => (long)tensor.Length);
-        if (words * sizeof(float) > maxTensorBytes)
-            throw new SerializationException($"{codec.Type.Name} carries {words * sizeof(float)} bytes of tensors, the most is {maxTensorBytes}: use more shards");
+        var tensorBytes = 0L;
+        foreach (var tensor in tensors)
+            tensorBytes += tensor.Length * (long)sizeof(float);
+        if (tensorBytes > maxTensorBytes)
+            throw new SerializationException($"{codec.Type.Name} carries {tensorBytes} bytes of tensors, the most is {maxTensorBytes}: use more shards");
         var start = new FrameStart(recipient.Length, sender.Length, codec.Manifest.Length, tensors.Count, head.CalculateSize());
         var length = checked(FrameStart.Bytes + start.Rest);
+        var isGathered = length + tensorBytes <= SmallBytes;
+        if (isGathered)
+            length += (int)tensorBytes;
         var bytes = ArrayPool<byte>.Shared.Rent(length);
         start.Write(bytes);
-        var rest = bytes.AsSpan(FrameStart.Bytes, start.Rest);
+        var rest = bytes.AsSpan(FrameStart.Bytes, length - FrameStart.Bytes);
         foreach (var tensor in tensors)
         {
             BinaryPrimitives.WriteInt32LittleEndian(rest, tensor.Length);
@@ -107,25 +117,44 @@ internal sealed class LaneFrame
         sender.CopyTo(rest[recipient.Length..]);
         rest = rest[(recipient.Length + sender.Length)..];
         System.Text.Encoding.ASCII.GetBytes(codec.Manifest, rest);
-        head.WriteTo(rest[codec.Manifest.Length..]);
-        return new LaneFrame(bytes, length, tensors, words);
+        rest = rest[codec.Manifest.Length..];
+        head.WriteTo(rest[..start.Head]);
+        rest = rest[start.Head..];
+        if (isGathered)
+        {
+            foreach (var tensor in tensors)
+            {
+                var words = MemoryMarshal.AsBytes(tensor.Span);
+                words.CopyTo(rest);
+                rest = rest[words.Length..];
+            }
+        }
+        return new LaneFrame(bytes, length, tensors, isGathered, tensorBytes);
     }
 
-    public void WriteTo(LaneStream stream)
+    /// <summary>Writes what is left of it.</summary>
+    /// <param name="stream">where to</param>
+    /// <param name="most">after how many bytes to stop</param>
+    /// <param name="mayWait">whether to wait while the peer takes nothing</param>
+    /// <returns>whether all of it is written</returns>
+    public bool Write(LaneStream stream, long most, bool mayWait)
     {
-        var length = _startLength;
-        var next = 0;
-        var all = _start.AsSpan();
-        // small tensors go along with what precedes them
-        for (; next < _tensors.Count && length + (_tensors[next].Length * sizeof(float)) <= Math.Min(all.Length, SmallBytes); next++)
+        while (_segment < _segments)
         {
-            var words = MemoryMarshal.AsBytes(_tensors[next].Span);
-            words.CopyTo(all[length..]);
-            length += words.Length;
+            var segment = _segment == 0 ? _start.AsSpan(0, _startLength) : MemoryMarshal.AsBytes(_tensors[_segment - 1].Span);
+            var rest = segment[_offset..];
+            var part = rest[..(int)Math.Min(rest.Length, most)];
+            if (part.Length == 0 && rest.Length > 0)
+                return false;
+            var written = stream.Write(part, mayWait);
+            _offset += written;
+            most -= written;
+            if (_offset == segment.Length)
+                (_segment, _offset) = (_segment + 1, 0);
+            else if (written < part.Length)
+                return false;
         }
-        stream.Write(all[..length]);
-        for (; next < _tensors.Count; next++)
-            stream.Write(MemoryMarshal.AsBytes(_tensors[next].Span));
+        return true;
     }
 
     /// <summary>Gives the message's holds back. Once.</summary>

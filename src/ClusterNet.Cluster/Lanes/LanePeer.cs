@@ -12,6 +12,8 @@ namespace ClusterNet.Cluster.Lanes;
 /// <param name="address">of the peer</param>
 internal sealed class LanePeer(LaneNodeContext lane, Address address)
 {
+    private const long BeginBytes = 512 << 10;
+
     private static readonly TimeSpan LogInterval = TimeSpan.FromSeconds(5);
     private static readonly TimeSpan FirstPause = TimeSpan.FromMilliseconds(50);
     private static readonly TimeSpan LongestPause = TimeSpan.FromSeconds(3);
@@ -19,6 +21,12 @@ internal sealed class LanePeer(LaneNodeContext lane, Address address)
     private readonly object _gate = new();
     private readonly Queue<LaneFrame> _queue = new();
     private LaneStream? _stream;
+
+    // where frames may be begun by those who offer them
+    private LaneStream? _ready;
+    private LaneFrame? _begun;
+    private bool _isWriting;
+    private long _mostBytes;
     private long _queuedBytes;
     private bool _isRunning;
     private bool _isBroken;
@@ -28,24 +36,36 @@ internal sealed class LanePeer(LaneNodeContext lane, Address address)
     private long _nextLog;
     private long _unreported;
 
-    /// <summary>Takes a frame with its holds: it is written, or dropped.</summary>
+    /// <summary>
+    /// Takes a frame with its holds: it is written, or dropped. Where nothing waits, as much as the connection takes at once is written here and now, up to a bound: waking another thread takes longer where the cores
+    /// are busy, and while it wakes the peer reads already.
+    /// </summary>
     public void Offer(LaneFrame frame)
     {
+        LaneStream? free = null;
         lock (_gate)
         {
             if (MayQueue(frame))
             {
-                _queue.Enqueue(frame);
                 _queuedBytes += frame.Bytes;
                 lane.Counters.Queued(frame.Bytes);
-                if (_isRunning)
-                    Monitor.Pulse(_gate);
-                else
-                    StartWriting();
-                return;
+                if (_ready is null || _isWriting || _queue.Count > 0 || _isBroken || frame.TensorBytes > _mostBytes)
+                {
+                    _queue.Enqueue(frame);
+                    if (_isRunning)
+                        Monitor.Pulse(_gate);
+                    else
+                        StartWriting();
+                    return;
+                }
+                _isWriting = true;
+                free = _ready;
             }
         }
-        Drop(frame);
+        if (free is null)
+            Drop(frame);
+        else
+            Begin(frame, free);
     }
 
     /// <summary>Ends for good.</summary>
@@ -71,6 +91,38 @@ internal sealed class LanePeer(LaneNodeContext lane, Address address)
         LaneThread.Start($"lane to {address.Host}:{address.Port}", Run);
     }
 
+    private void Begin(LaneFrame frame, LaneStream stream)
+    {
+        var isWritten = false;
+        var isOver = false;
+        try
+        {
+            isWritten = frame.Write(stream, BeginBytes, mayWait: false);
+        }
+        catch (Exception exception) when (exception is IOException or SocketException or ObjectDisposedException)
+        {
+            isOver = true;
+            stream.Close();
+        }
+        lock (_gate)
+        {
+            // the connection may have ended, and another one begun, in the meantime
+            if (!isOver && !isWritten && ReferenceEquals(_ready, stream))
+            {
+                _begun = frame;
+                Monitor.Pulse(_gate);
+                return;
+            }
+            if (ReferenceEquals(_ready, stream))
+            {
+                _isWriting = false;
+                _isBroken |= isOver;
+                Monitor.Pulse(_gate);
+            }
+        }
+        Finish(frame, isWritten);
+    }
+
     private void Run()
     {
         LaneNode? connected = null;
@@ -79,12 +131,15 @@ internal sealed class LanePeer(LaneNodeContext lane, Address address)
         {
             var peer = Locate(out var at);
             using var stream = Connect(at);
-            var mostBytes = Introduce(stream, peer, at);
+            _mostBytes = Introduce(stream, peer, at);
             connected = peer;
             lane.Log.Debug("lane: connected to {Address} at {Host}:{Port}", address, at.Host, at.Port);
-            LaneThread.Start($"lane from {address.Host}:{address.Port}, its end", () => AwaitEnd(stream));
+            stream.BeginWriting();
+            LaneThread.Start($"lane to {address.Host}:{address.Port}, its end", () => AwaitEnd(stream));
+            lock (_gate)
+                _ready = stream.MayNotWait ? stream : null;
             while (Next() is { } frame)
-                Write(frame, stream, mostBytes);
+                Write(frame, stream);
         }
 #pragma warning disable CA1031 // whatever ends a connection, the next message makes another
         catch (Exception exception)
@@ -139,7 +194,7 @@ internal sealed class LanePeer(LaneNodeContext lane, Address address)
     {
         try
         {
-            stream.ReadByte();
+            stream.AwaitEnd();
         }
         catch (Exception exception) when (exception is IOException or SocketException or ObjectDisposedException or InvalidOperationException)
         {
@@ -162,38 +217,49 @@ internal sealed class LanePeer(LaneNodeContext lane, Address address)
             {
                 if (_isBroken || _isClosed)
                     return null;
-                if (_queue.TryDequeue(out var frame))
+                if (_begun is { } begun)
+                {
+                    _begun = null;
+                    return begun;
+                }
+                if (!_isWriting && _queue.TryDequeue(out var frame))
+                {
+                    _isWriting = true;
                     return frame;
+                }
                 Monitor.Wait(_gate);
             }
         }
     }
 
-    private void Write(LaneFrame frame, LaneStream stream, long mostBytes)
+    private void Write(LaneFrame frame, LaneStream stream)
     {
+        var isWritten = false;
         try
         {
-            if (frame.TensorBytes > mostBytes)
-            {
-                lane.Counters.Dropped(1);
-                lane.Log.Error("lane: {Address} takes at most {Most} bytes of tensors in a message, one of {Bytes} was dropped: give all nodes the same limits", address, mostBytes, frame.TensorBytes);
-                return;
-            }
-            frame.WriteTo(stream);
-            lane.Counters.Sent(frame.Bytes);
+            if (frame.TensorBytes <= _mostBytes)
+                isWritten = frame.Write(stream, long.MaxValue, mayWait: true);
+            else
+                lane.Log.Error("lane: {Address} takes at most {Most} bytes of tensors in a message, one of {Bytes} is dropped: give all nodes the same limits", address, _mostBytes, frame.TensorBytes);
         }
         finally
         {
-            Account(frame);
-            frame.Release();
+            lock (_gate)
+                _isWriting = false;
+            Finish(frame, isWritten);
         }
     }
 
-    private void Account(LaneFrame frame)
+    private void Finish(LaneFrame frame, bool isWritten)
     {
         lock (_gate)
             _queuedBytes -= frame.Bytes;
         lane.Counters.Queued(-frame.Bytes);
+        if (isWritten)
+            lane.Counters.Sent(frame.Bytes);
+        else
+            lane.Counters.Dropped(1);
+        frame.Release();
     }
 
     private void End(LaneNode? connected, Exception? failure)
@@ -201,9 +267,9 @@ internal sealed class LanePeer(LaneNodeContext lane, Address address)
         LaneFrame[] left;
         lock (_gate)
         {
-            left = [.. _queue];
+            left = _begun is { } begun ? [begun, .. _queue] : [.. _queue];
             _queue.Clear();
-            _stream = null;
+            (_stream, _ready, _begun, _isWriting) = (null, null, null, false);
             _failures = connected is null ? Math.Min(_failures + 1, 10) : 0;
             var pause = Math.Min(FirstPause.TotalMilliseconds * (1 << _failures), LongestPause.TotalMilliseconds);
             _notBefore = Environment.TickCount64 + (connected is null ? (long)pause : 0);
@@ -212,11 +278,7 @@ internal sealed class LanePeer(LaneNodeContext lane, Address address)
                 failure = null;
         }
         foreach (var frame in left)
-        {
-            Account(frame);
-            frame.Release();
-        }
-        lane.Counters.Dropped(left.Length);
+            Finish(frame, isWritten: false);
         if (failure is not null && connected is null)
             lane.Log.Warning("lane: no connection to {Address}, {Count} messages dropped: {Reason}", address, left.Length, failure.Message);
         else if (!_isClosed)

@@ -8,6 +8,8 @@ namespace ClusterNet.Cluster.Lanes;
 /// </summary>
 internal sealed class LaneStream : IDisposable
 {
+    private static readonly TimeSpan Tick = TimeSpan.FromSeconds(1);
+
     private readonly Socket _socket;
     private Stream _stream;
     private volatile bool _isClosed;
@@ -41,7 +43,60 @@ internal sealed class LaneStream : IDisposable
         encrypted.AuthenticateAsClient(options);
     }
 
+    /// <summary>Whether <see cref="Write(ReadOnlySpan{byte}, bool)"/> can do without waiting: TLS can't.</summary>
+    public bool MayNotWait { get; private set; }
+
+    /// <summary>From here on a write may be told not to wait, and only <see cref="AwaitEnd"/> reads.</summary>
+    public void BeginWriting()
+    {
+        if (_stream is SslStream)
+            return;
+        _socket.Blocking = false;
+        MayNotWait = true;
+    }
+
     public void Write(ReadOnlySpan<byte> bytes) => _stream.Write(bytes);
+
+    /// <summary>Writes all of it, or without waiting as much as the connection takes now.</summary>
+    /// <returns>bytes written</returns>
+    public int Write(ReadOnlySpan<byte> bytes, bool mayWait)
+    {
+        if (!MayNotWait)
+        {
+            _stream.Write(bytes);
+            return bytes.Length;
+        }
+        var written = 0;
+        while (written < bytes.Length)
+        {
+            written += _socket.Send(bytes[written..], SocketFlags.None, out var error);
+            if (error == SocketError.WouldBlock)
+            {
+                if (!mayWait)
+                    break;
+                _socket.Poll(Tick, SelectMode.SelectWrite);
+                ObjectDisposedException.ThrowIf(_isClosed, this);
+            }
+            else if (error != SocketError.Success)
+            {
+                throw new IOException(new SocketException((int)error).Message);
+            }
+        }
+        return written;
+    }
+
+    /// <summary>Waits until the peer closes, or says something that it should not.</summary>
+    public void AwaitEnd()
+    {
+        if (!MayNotWait)
+        {
+            ReadByte();
+            return;
+        }
+        while (!_isClosed && !_socket.Poll(Tick, SelectMode.SelectRead))
+        {
+        }
+    }
 
     /// <summary>Fills <paramref name="bytes"/>.</summary>
     /// <exception cref="EndOfStreamException">the peer closed before</exception>

@@ -138,7 +138,7 @@ internal sealed class LanePeer(LaneNodeContext lane, Address address)
             LaneThread.Start($"lane to {address.Host}:{address.Port}, its end", () => AwaitEnd(stream));
             lock (_gate)
                 _ready = stream.MayNotWait ? stream : null;
-            while (Next() is { } frame)
+            while (Next(stream) is { } frame)
                 Write(frame, stream);
         }
 #pragma warning disable CA1031 // whatever ends a connection, the next message makes another
@@ -209,7 +209,7 @@ internal sealed class LanePeer(LaneNodeContext lane, Address address)
         }
     }
 
-    private LaneFrame? Next()
+    private LaneFrame? Next(LaneStream stream)
     {
         lock (_gate)
         {
@@ -228,6 +228,7 @@ internal sealed class LanePeer(LaneNodeContext lane, Address address)
                     return frame;
                 }
                 Monitor.Wait(_gate);
+                stream.Rested();
             }
         }
     }

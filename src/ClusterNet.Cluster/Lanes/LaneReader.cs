@@ -1,5 +1,6 @@
 using System.Buffers;
 using System.Buffers.Binary;
+using System.Diagnostics;
 using System.Runtime.InteropServices;
 using System.Runtime.Serialization;
 using System.Text;
@@ -16,6 +17,8 @@ namespace ClusterNet.Cluster.Lanes;
 /// </summary>
 internal sealed class LaneReader(LaneStream stream, ExtendedActorSystem system, LaneSettings settings, ReceiveMemory memory, LaneCounters counters, Action waits)
 {
+    private static readonly TimeSpan Rest = TimeSpan.FromMicroseconds(100);
+
     private readonly ActorCache _actors = new(system);
     private byte[] _rest = new byte[4096];
     private int[] _lengths = new int[4];
@@ -29,9 +32,12 @@ internal sealed class LaneReader(LaneStream stream, ExtendedActorSystem system, 
         while (true)
         {
             stream.SetPatience(TimeSpan.Zero);
+            var asked = Stopwatch.GetTimestamp();
             var first = stream.ReadByte();
             if (first < 0)
                 return;
+            if (Stopwatch.GetElapsedTime(asked) > Rest)
+                stream.Rested();
             stream.SetPatience(settings.StallTimeout);
             start[0] = (byte)first;
             stream.Read(start[1..]);

@@ -8,11 +8,16 @@ namespace ClusterNet.Cluster.Lanes;
 /// </summary>
 internal sealed class LaneStream : IDisposable
 {
+    // the most bytes of one call to the kernel, and how many calls may follow each other before others get a turn
+    private const int TurnBytes = 256 << 10;
+    private const int FreeTurns = 16;
+
     private static readonly TimeSpan Tick = TimeSpan.FromSeconds(1);
 
     private readonly Socket _socket;
     private Stream _stream;
     private volatile bool _isClosed;
+    private int _turns;
 
     public LaneStream(Socket socket)
     {
@@ -69,7 +74,8 @@ internal sealed class LaneStream : IDisposable
         var written = 0;
         while (written < bytes.Length)
         {
-            written += _socket.Send(bytes[written..], SocketFlags.None, out var error);
+            var rest = bytes[written..];
+            written += _socket.Send(rest[..Math.Min(rest.Length, TurnBytes)], SocketFlags.None, out var error);
             if (error == SocketError.WouldBlock)
             {
                 if (!mayWait)
@@ -80,6 +86,10 @@ internal sealed class LaneStream : IDisposable
             else if (error != SocketError.Success)
             {
                 throw new IOException(new SocketException((int)error).Message);
+            }
+            else if (mayWait)
+            {
+                TakeTurns();
             }
         }
         return written;
@@ -100,7 +110,16 @@ internal sealed class LaneStream : IDisposable
 
     /// <summary>Fills <paramref name="bytes"/>.</summary>
     /// <exception cref="EndOfStreamException">the peer closed before</exception>
-    public void Read(Span<byte> bytes) => _stream.ReadExactly(bytes);
+    public void Read(Span<byte> bytes)
+    {
+        while (bytes.Length > TurnBytes)
+        {
+            _stream.ReadExactly(bytes[..TurnBytes]);
+            bytes = bytes[TurnBytes..];
+            TakeTurns();
+        }
+        _stream.ReadExactly(bytes);
+    }
 
     /// <summary>Waits for the next byte, however long that takes.</summary>
     /// <returns>-1 where the peer closed</returns>
@@ -110,6 +129,9 @@ internal sealed class LaneStream : IDisposable
         return _stream.Read(one) == 0 ? -1 : one[0];
     }
 
+    /// <summary>Nothing was there to read or write for a while.</summary>
+    public void Rested() => _turns = 0;
+
     /// <summary>How long a read may get nothing; zero for ever.</summary>
     public void SetPatience(TimeSpan patience) => _socket.ReceiveTimeout = (int)patience.TotalMilliseconds;
 
@@ -118,6 +140,13 @@ internal sealed class LaneStream : IDisposable
     {
         _isClosed = true;
         _socket.Dispose();
+    }
+
+    // A long stream of tensors would keep heartbeats and questions waiting for a core, for many milliseconds each; a single message must not wait behind computations.
+    private void TakeTurns()
+    {
+        if (++_turns > FreeTurns)
+            Thread.Yield();
     }
 
     /// <summary>For the thread that owns it.</summary>

@@ -7,13 +7,11 @@ namespace ClusterNet.Benchmarks.Cluster;
 /// <summary>The command <c>cluster</c>: what the parts of a cluster do between processes.</summary>
 internal static class ClusterCommand
 {
-    private static readonly string[] Parts = ["lane"];
-
     public static IEnumerable<Command> All(Option<bool> json)
     {
         var rounds = new Option<int>("--rounds") { Description = "Measurements of each figure", DefaultValueFactory = _ => 7 };
-        var only = new Option<string[]>("--only") { Description = $"Parts to measure: {string.Join(", ", Parts)} [default: all]", AllowMultipleArgumentsPerToken = true };
-        only.AcceptOnlyFromAmong(Parts);
+        var only = new Option<string[]>("--only") { Description = $"Parts to measure: {string.Join(", ", LaneBenchmark.Parts)} [default: all]", AllowMultipleArgumentsPerToken = true };
+        only.AcceptOnlyFromAmong(LaneBenchmark.Parts);
         rounds.Validators.Add(result =>
         {
             if (result.Tokens is [var token] && int.TryParse(token.Value, CultureInfo.InvariantCulture, out var value) && value < 1)
@@ -22,7 +20,7 @@ internal static class ClusterCommand
         var cluster = new Command("cluster", "The lane between two processes, over a plain socket and over Akka.Remote") { json, rounds, only };
         cluster.SetAction(async (parse, cancel) =>
         {
-            var figures = await LaneBenchmark.RunAsync(parse.GetValue(rounds), Console.Error, cancel);
+            var figures = await LaneBenchmark.RunAsync(parse.GetValue(only) is { Length: > 0 } some ? some : LaneBenchmark.Parts, parse.GetValue(rounds), Console.Error, cancel);
             if (parse.GetValue(json))
                 Console.WriteLine(Figure.ToJson(figures));
             else

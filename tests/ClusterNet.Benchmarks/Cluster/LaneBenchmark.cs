@@ -12,6 +12,10 @@ internal sealed class LaneBenchmark : IAsyncDisposable
     private const int Mega = 1 << 20;
     private const int RoundBytes = 4 * Mega;
     private const long FloodBytes = 2L << 30;
+    private const int Warmup = 2;
+
+    /// <summary>What can be measured by itself.</summary>
+    public static readonly string[] Parts = ["lane-rounds", "lane-goodput", "lane-pings"];
 
     private static readonly int[] Sizes = [64 * Kilo, 256 * Kilo, Mega, 4 * Mega, 16 * Mega];
     private static readonly TimeSpan PingPause = TimeSpan.FromMilliseconds(1);
@@ -25,11 +29,22 @@ internal sealed class LaneBenchmark : IAsyncDisposable
     private LaneBenchmark(LanePeer peer, TextWriter progress, CancellationToken cancel) => (_peer, _progress, _cancel) = (peer, progress, cancel);
 
     /// <summary>Runs all of it.</summary>
-    public static async Task<IReadOnlyList<Figure>> RunAsync(int rounds, TextWriter progress, CancellationToken cancel)
+    /// <param name="parts">some of <see cref="Parts"/></param>
+    /// <param name="rounds">measurements of each figure</param>
+    /// <param name="progress">is told of each</param>
+    /// <param name="cancel">gives up</param>
+    public static async Task<IReadOnlyList<Figure>> RunAsync(IReadOnlyCollection<string> parts, int rounds, TextWriter progress, CancellationToken cancel)
     {
         using var peer = await LanePeer.StartAsync(cancel);
         await using var benchmark = new LaneBenchmark(peer, progress, cancel);
-        return [.. await benchmark.PushAndPullAsync(rounds), .. await benchmark.GoodputAsync(rounds), .. await benchmark.PingsAsync(rounds)];
+        var figures = new List<Figure>();
+        if (parts.Contains("lane-rounds"))
+            figures.AddRange(await benchmark.PushAndPullAsync(rounds));
+        if (parts.Contains("lane-goodput"))
+            figures.AddRange(await benchmark.GoodputAsync(rounds));
+        if (parts.Contains("lane-pings"))
+            figures.AddRange(await benchmark.PingsAsync(rounds));
+        return figures;
     }
 
     public async ValueTask DisposeAsync()
@@ -56,7 +71,7 @@ internal sealed class LaneBenchmark : IAsyncDisposable
         var gradient = Tensor(RoundBytes);
         var actor = _lane.System.ActorOf(Pinned<RoundsActor>(_lane, await _lane.FindAsync(_peer.LanePort, "echo", _cancel)));
         var (ratios, lanes, raws) = (new List<double>(), new List<double>(), new List<double>());
-        for (var round = -1; round < rounds; round++)
+        for (var round = -Warmup; round < rounds; round++)
         {
             double laneTime = 0, rawTime = 0;
             // interleaved, and who goes first changes
@@ -102,7 +117,7 @@ internal sealed class LaneBenchmark : IAsyncDisposable
             var gradient = Tensor(size);
             var (ratios, lanes, remotes) = (new List<double>(), new List<double>(), new List<double>());
             var (laneAllocated, remoteAllocated) = (new List<double>(), new List<double>());
-            for (var round = -1; round < rounds; round++)
+            for (var round = -Warmup; round < rounds; round++)
             {
                 var first = await FloodAsync(lane, gradient, 256L * Mega);
                 var second = await FloodAsync(remote, gradient, 64L * Mega);
@@ -131,7 +146,7 @@ internal sealed class LaneBenchmark : IAsyncDisposable
         var lane = await FlooderAsync(_lane, _peer.LanePort);
         var remote = await FlooderAsync(_remote, _peer.RemotePort);
         var (ratios, idles, busies, reference) = (new List<double>(), new List<double>(), new List<double>(), new List<double>());
-        for (var round = -1; round < rounds; round++)
+        for (var round = -Warmup; round < rounds; round++)
         {
             using var idleTime = new CancellationTokenSource(TimeSpan.FromSeconds(2));
             var idle = await PingAsync(lane, idleTime.Token);

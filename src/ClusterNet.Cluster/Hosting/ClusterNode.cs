@@ -73,7 +73,12 @@ public sealed class ClusterNode : IAsyncDisposable
         ArgumentNullException.ThrowIfNull(options);
         if (options.Validate() is { Count: > 0 } faults)
             throw new InputException(faults);
-        var store = await OpenStoreAsync(options, cancel).ConfigureAwait(false);
+        return await StartAsync(options, await OpenStoreAsync(options, cancel).ConfigureAwait(false), catalog, logging, cancel).ConfigureAwait(false);
+    }
+
+    /// <summary>The same with a store that is open already.</summary>
+    internal static async Task<ClusterNode> StartAsync(NodeOptions options, INodeStore store, ModelCatalog catalog, Action<ILoggingBuilder>? logging, CancellationToken cancel)
+    {
         IHost? host = null;
         try
         {

@@ -121,7 +121,7 @@ public sealed class ClusterFixture : IAsyncLifetime
         throw new InvalidOperationException("a watch without an item");
     }
 
-    private static void AssertEverySampleWasVisitedOnce(JobDetails details)
+    internal static void AssertEverySampleWasVisitedOnce(JobDetails details)
     {
         Assert.Equal(Enumerable.Range(1, (int)details.Result!.Epochs), details.Ledger.Select(visits => (int)visits.Epoch));
         Assert.All(details.Ledger, visits => Assert.True(visits.IsEqual && visits.Samples == visits.Expected, visits.ToString()));

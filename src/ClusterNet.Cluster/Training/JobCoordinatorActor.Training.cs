@@ -213,7 +213,7 @@ internal sealed partial class JobCoordinatorActor
 
     private void GoOn(long step)
     {
-        if (IsToAdmit)
+        if (IsToAdmit && (!Spec.Training.RestoresOnChange || step == _state.RestoreStep))
         {
             OpenGeneration(RestoreOnChange, "workers have come");
             return;

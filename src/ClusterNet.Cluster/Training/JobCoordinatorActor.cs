@@ -18,6 +18,8 @@ namespace ClusterNet.Cluster.Training;
 /// </summary>
 internal sealed partial class JobCoordinatorActor : ReceivePersistentActor, IWithTimers
 {
+    private const int TicksBetweenRepeats = 3;
+
     private static readonly TimeSpan RepeatInterval = TimeSpan.FromSeconds(1);
 
     private readonly JobId _job;
@@ -30,6 +32,7 @@ internal sealed partial class JobCoordinatorActor : ReceivePersistentActor, IWit
     private EpochJudge? _judge;
     private Action? _repeat;
     private bool _isNoted;
+    private long _ticks;
 
     public JobCoordinatorActor(JobId job, Environment environment)
     {
@@ -167,7 +170,9 @@ internal sealed partial class JobCoordinatorActor : ReceivePersistentActor, IWit
                 if (!_isNoted)
                     NoteThat(true);
                 EnlistWorkers();
-                _repeat?.Invoke();
+                // where work was asked for it is given some time
+                if (++_ticks % TicksBetweenRepeats == 0 || !_mayStand)
+                    _repeat?.Invoke();
                 break;
             case Tick.Begin:
                 Begin();

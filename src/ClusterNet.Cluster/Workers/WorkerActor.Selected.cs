@@ -11,6 +11,7 @@ internal sealed partial class WorkerActor
 {
     private readonly Queue<(object Request, IActorRef Asker)> _awaitingSelected = new();
     private readonly HashSet<int> _lackingSelected = [];
+    private readonly Dictionary<object, object> _answers = [];
     private ParameterProtocol.WeightsSelection? _selected;
 
     /// <summary>Whether the weights that steps are computed with are those that the shards have.</summary>
@@ -50,18 +51,22 @@ internal sealed partial class WorkerActor
             Answer(waiting.Request, waiting.Asker);
     }
 
+    /// <summary>A question is asked again while its answer is computed: then it is answered again, not computed again.</summary>
     private void Answer(object request, IActorRef asker)
     {
-        switch (request)
+        if (!_answers.TryGetValue(request, out var answer))
+            _answers.Add(request, answer = AnswerTo(request));
+        asker.Tell(answer);
+    }
+
+    private object AnswerTo(object request)
+    {
+        if (request is Commands.Evaluate evaluate)
         {
-            case Commands.Evaluate evaluate:
-                var metrics = _evaluator!.Evaluate(PartOf(evaluate.Part), evaluate.FirstChunk, evaluate.Chunks);
-                asker.Tell(new Replies.Evaluated(_job.Job, evaluate.Generation, evaluate.Selection, evaluate.Part, evaluate.FirstChunk, evaluate.Chunks, metrics.ToBytes()));
-                break;
-            case Commands.Digest digest:
-                var weights = _model!.Weights;
-                asker.Tell(new Replies.Digested(_job.Job, digest.Generation, WeightsDigest.Sha256(weights), WeightsDigest.AllFinite(weights)));
-                break;
+            var metrics = _evaluator!.Evaluate(PartOf(evaluate.Part), evaluate.FirstChunk, evaluate.Chunks);
+            return new Replies.Evaluated(_job.Job, evaluate.Generation, evaluate.Selection, evaluate.Part, evaluate.FirstChunk, evaluate.Chunks, metrics.ToBytes());
         }
+        var weights = _model!.Weights;
+        return new Replies.Digested(_job.Job, ((Commands.Digest)request).Generation, WeightsDigest.Sha256(weights), WeightsDigest.AllFinite(weights));
     }
 }

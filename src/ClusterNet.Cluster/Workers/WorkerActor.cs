@@ -177,6 +177,7 @@ internal sealed partial class WorkerActor : ReceiveActor, IWithTimers
         LetGo();
         _shards = assign.Shards;
         _telemetry.Enter(assign.Trace);
+        _answers.Clear();
         _selected = null;
         _awaitingSelected.Clear();
         _lackingSelected.Clear();
@@ -193,6 +194,7 @@ internal sealed partial class WorkerActor : ReceiveActor, IWithTimers
     private void Continue(Commands.Continue go)
     {
         _telemetry.Continue(go.Trace);
+        _answers.Clear();
         _selected = null;
         _state.Continue(go.Until);
         GoOn();

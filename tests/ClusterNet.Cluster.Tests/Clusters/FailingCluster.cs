@@ -14,7 +14,7 @@ namespace ClusterNet.Cluster.Tests.Clusters;
 /// <summary>A cluster of several nodes in this process on one SQLite file, whose nodes can be killed: they vanish without a word.</summary>
 internal sealed class FailingCluster : IAsyncDisposable
 {
-    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(150);
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(300);
 
     /// <summary>Quicker than a node in production: the machine is one, and it is the order of things that is tested.</summary>
     private const string Impatient = """

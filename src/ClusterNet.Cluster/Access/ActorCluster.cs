@@ -16,6 +16,7 @@ public abstract class ActorCluster : ICluster
 {
     private static readonly TimeSpan AskTimeout = TimeSpan.FromSeconds(30);
     private static readonly TimeSpan QueryTimeout = TimeSpan.FromSeconds(5);
+    private static readonly TimeSpan WatchPatience = TimeSpan.FromMinutes(3);
     private static readonly TimeSpan WatchInterval = TimeSpan.FromMilliseconds(200);
 
     private readonly IClusterRoad _road;
@@ -72,7 +73,7 @@ public abstract class ActorCluster : ICluster
         await RequireAsync(job, cancel).ConfigureAwait(false);
         while (true)
         {
-            var progress = Expect<JobProgress>(await QueryAsync(new TrainingProtocol.Queries.GetProgress(job), cancel).ConfigureAwait(false));
+            var progress = Expect<JobProgress>(await QueryAsync(new TrainingProtocol.Queries.GetProgress(job), WatchPatience, cancel).ConfigureAwait(false));
             yield return progress;
             if (progress.Status is not (JobStatus.Preparing or JobStatus.Training))
                 yield break;
@@ -88,7 +89,7 @@ public abstract class ActorCluster : ICluster
         foreach (var id in ids)
         {
             // an id is given out just before its job is submitted: in between there is nothing to tell
-            if (await QueryAsync(new TrainingProtocol.Queries.GetDetails(id), cancel).ConfigureAwait(false) is JobDetails details)
+            if (await QueryAsync(new TrainingProtocol.Queries.GetDetails(id), AskTimeout, cancel).ConfigureAwait(false) is JobDetails details)
                 summaries.Add(details.Summary);
         }
         return summaries;
@@ -98,7 +99,7 @@ public abstract class ActorCluster : ICluster
     public async Task<JobDetails> JobAsync(JobId job, CancellationToken cancel = default)
     {
         await RequireAsync(job, cancel).ConfigureAwait(false);
-        return Expect<JobDetails>(await QueryAsync(new TrainingProtocol.Queries.GetDetails(job), cancel).ConfigureAwait(false));
+        return Expect<JobDetails>(await QueryAsync(new TrainingProtocol.Queries.GetDetails(job), AskTimeout, cancel).ConfigureAwait(false));
     }
 
     /// <inheritdoc/>
@@ -126,15 +127,35 @@ public abstract class ActorCluster : ICluster
     /// <inheritdoc/>
     public async Task<Prediction> PredictAsync(ModelVersionId version, RawSamples samples, CancellationToken cancel = default)
     {
+        ArgumentNullException.ThrowIfNull(samples);
         using var activity = Tracing.Serving.StartActivity(TelemetryNames.Activities.Predict)?.SetTag(TelemetryNames.Tags.Model, version.ToString());
-        var query = new ServingProtocol.Queries.Predict(version, samples) { Trace = activity?.Id };
-        return Answered<Prediction>(await AskAsync(query, Timeout.InfiniteTimeSpan, cancel).ConfigureAwait(false));
+        if (!_road.LeavesNode || SampleBatches.Fit(samples))
+            return await PredictOnceAsync(version, samples, activity?.Id, cancel).ConfigureAwait(false);
+        // what a model says of a sample does not depend on what it was asked with
+        var outputs = new List<float>();
+        Prediction? last = null;
+        foreach (var (first, batch) in SampleBatches.Of(samples))
+        {
+            try
+            {
+                last = await PredictOnceAsync(version, batch, activity?.Id, cancel).ConfigureAwait(false);
+            }
+            catch (InputException error) when (first > 0)
+            {
+                throw new InputException([.. error.Faults.Select(fault => SampleBatches.Renumber(fault, first))]);
+            }
+            outputs.AddRange(last.Outputs.Span);
+        }
+        return last! with { Outputs = outputs.ToArray() };
     }
 
     /// <inheritdoc/>
     public async Task<IReadOnlyDictionary<string, double>> EvaluateAsync(ModelVersionId version, RawSamples samples, CancellationToken cancel = default)
     {
         using var activity = Tracing.Serving.StartActivity(TelemetryNames.Activities.Predict)?.SetTag(TelemetryNames.Tags.Model, version.ToString());
+        ArgumentNullException.ThrowIfNull(samples);
+        if (_road.LeavesNode && !SampleBatches.Fit(samples))
+            throw new InputException("samples", $"{samples.Count} of them are too many to send to another node in one piece, and metrics need them in one; evaluate fewer, up to {SampleBatches.MostBytes / 1024} KB");
         var query = new ServingProtocol.Queries.Evaluate(version, samples) { Trace = activity?.Id };
         return Answered<ServingProtocol.Replies.EvaluationDone>(await AskAsync(query, Timeout.InfiniteTimeSpan, cancel).ConfigureAwait(false)).Metrics;
     }
@@ -149,6 +170,9 @@ public abstract class ActorCluster : ICluster
         GC.SuppressFinalize(this);
         return ValueTask.CompletedTask;
     }
+
+    private async Task<Prediction> PredictOnceAsync(ModelVersionId version, RawSamples samples, string? trace, CancellationToken cancel) => Answered<Prediction>(
+        await AskAsync(new ServingProtocol.Queries.Predict(version, samples) { Trace = trace }, Timeout.InfiniteTimeSpan, cancel).ConfigureAwait(false));
 
     private async Task CommandAsync(JobId job, TrainingProtocol.IJobMessage command, CancellationToken cancel)
     {
@@ -189,9 +213,9 @@ public abstract class ActorCluster : ICluster
     }
 
     /// <summary>Asks a job's coordinator what asking twice does not change. A coordinator that dies takes the questions in its mailbox along: they are asked again.</summary>
-    private async Task<object> QueryAsync(TrainingProtocol.IJobMessage query, CancellationToken cancel)
+    private async Task<object> QueryAsync(TrainingProtocol.IJobMessage query, TimeSpan patience, CancellationToken cancel)
     {
-        for (var left = AskTimeout - QueryTimeout; left > TimeSpan.Zero; left -= QueryTimeout)
+        for (var left = patience - QueryTimeout; left > TimeSpan.Zero; left -= QueryTimeout)
         {
             try
             {

@@ -35,7 +35,7 @@ public sealed class ClusterNode : IAsyncDisposable
         Options = options;
         System = host.Services.GetRequiredService<ActorSystem>();
         var access = host.Services.GetRequiredService<ActorRegistry>().Get<ClusterAccess>();
-        Road = new LocalRoad(access, options.Seeds.Count == 0 && options.Postgres is null ? "this data directory" : "this cluster");
+        Road = new LocalRoad(access, options.Seeds.Count == 0 && options.Postgres is null ? "this data directory" : "this cluster", options.Roles.Contains(Roles.Inference));
         Cluster = new View(Road);
     }
 

@@ -10,6 +10,19 @@ internal static class NodeConfiguration
     /// <summary>The actor system's name: part of every address, the same on all nodes of a cluster.</summary>
     public const string SystemName = "clusternet";
 
+    /// <summary>What whoever speaks to a node is told too.</summary>
+    public static Config Common { get; } = ConfigurationFactory.ParseString($$"""
+        akka {
+          stdout-loglevel = OFF
+          stdout-logger-class = "{{typeof(SilentLogger).FullName}}, {{typeof(SilentLogger).Assembly.GetName().Name}}"
+          log-dead-letters = off
+          log-dead-letters-during-shutdown = off
+          coordinated-shutdown.exit-clr = off
+          coordinated-shutdown.run-by-clr-shutdown-hook = off
+          remote.dot-netty.tcp.maximum-frame-size = 1000000b
+        }
+        """);
+
     /// <summary>Dispatchers, remoting, cluster, sharding: all but the store.</summary>
     public static Config Cluster { get; } = ConfigurationFactory.ParseString($$"""
         {{Dispatchers.Compute}} {

@@ -36,6 +36,8 @@ internal sealed class CommandLine
 
     private readonly Option<bool> _json = new("--json") { Description = "Print one JSON document on standard output, and nothing else there", Recursive = true };
 
+    private readonly RemoteOptions _remote = new();
+
     private CommandLine(CommandHost host, CancellationToken interrupt)
     {
         _host = host;
@@ -51,6 +53,9 @@ internal sealed class CommandLine
     /// <summary>Runs <paramref name="body"/> when <paramref name="command"/> is asked for.</summary>
     public void On(Command command, Func<ParseResult, CommandRun, Task<int>> body) =>
         command.SetAction((parse, _) => MakeRun(parse) is { } run ? run.GuardAsync(it => body(parse, it)) : Task.FromResult(ExitCode.BadInput));
+
+    /// <summary>The same for a command that asks a cluster, which then may be one that runs elsewhere.</summary>
+    public void OnCluster(Command command, Func<ParseResult, CommandRun, Task<int>> body) => On(_remote.AddTo(command), body);
 
     /// <summary>The data directory of who says nothing of it on the command line.</summary>
     public static string UsualDataDirectory(Func<string, string?> environment) => environment(DataDirectoryVariable) is { Length: > 0 } given
@@ -119,7 +124,11 @@ internal sealed class CommandLine
             var directory = parse.GetValue(_dataDirectory) is { Length: > 0 } given ? Path.GetFullPath(given) : UsualDataDirectory(_host.Environment);
             if (File.Exists(directory))
                 throw new InputException("--data-dir", $"'{directory}' is a file; give a folder");
-            return new CommandRun(_host, directory, json, _interrupt) { GivenDataDirectory = parse.GetValue(_dataDirectory) is { Length: > 0 } ? directory : null };
+            return new CommandRun(_host, directory, json, _interrupt) 
+            {
+                GivenDataDirectory = parse.GetValue(_dataDirectory) is { Length: > 0 } ? directory : null,
+                Remote = _remote.Read(parse, _host.Environment),
+            };
         }
         catch (Exception error) when (error is InputException or ArgumentException or NotSupportedException or PathTooLongException)
         {

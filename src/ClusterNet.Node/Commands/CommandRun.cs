@@ -28,15 +28,20 @@ internal sealed class CommandRun(CommandHost host, string dataDirectory, bool js
     /// <summary>The same where the command line names it; else null.</summary>
     public string? GivenDataDirectory { get; init; }
 
+    /// <summary>The cluster that runs elsewhere and is meant; null for the one in this process.</summary>
+    public RemoteTarget? Remote { get; init; }
+
     /// <summary>Whether one JSON document is all that goes to standard output.</summary>
     public bool Json { get; } = json;
 
     /// <summary>Fires when the user wants to stop.</summary>
     public CancellationToken Interrupt { get; } = interrupt;
 
-    /// <summary>A cluster that this process is part of. Dispose of it.</summary>
+    /// <summary>The cluster that is asked: one that this process is part of, or one elsewhere. Dispose of it.</summary>
     public async Task<ICluster> StartClusterAsync()
     {
+        if (Remote is { } target)
+            return await RemoteCluster.ConnectAsync(target.Address, target.Tls, Interrupt);
         var options = new ClusterOptions(DataDirectory, Host.Services);
         if (Json || !Screen.IsTerminal)
             return await Host.StartCluster(options, Interrupt);

@@ -15,7 +15,7 @@ internal static class EvaluateCommand
         var data = new Option<string>("--data", "-d") { Description = "The samples with their targets: a .csv, .json or .npz file, a folder of pictures, or - for standard input", HelpName = "FILE", Required = true };
         var format = PredictCommand.FormatOption();
         var command = new Command("evaluate", "Measure a trained model on samples whose targets are known") { model, data, format };
-        line.On(command, (parse, run) => RunAsync(run, parse.GetRequiredValue(model), parse.GetRequiredValue(data), parse.GetValue(format)));
+        line.OnCluster(command, (parse, run) => RunAsync(run, parse.GetRequiredValue(model), parse.GetRequiredValue(data), parse.GetValue(format)));
         return command;
     }
 

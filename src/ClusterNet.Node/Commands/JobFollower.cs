@@ -12,6 +12,9 @@ internal sealed class JobFollower(CommandRun run, ICluster cluster, JobId job, J
 {
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(10);
 
+    /// <summary>Whether Ctrl-C ends the watching alone, not the job.</summary>
+    public bool OnlyWatches { get; init; }
+
     /// <summary>Follows the job and gives the exit code.</summary>
     /// <param name="plot">where the loss curve is drawn at the end, or null</param>
     public async Task<int> RunAsync(string? plot)
@@ -31,6 +34,7 @@ internal sealed class JobFollower(CommandRun run, ICluster cluster, JobId job, J
         {
             JobStatus.Completed => plot is null || picture is not null ? ExitCode.Done : ExitCode.Failed,
             JobStatus.Interrupted => ExitCode.Interrupted,
+            JobStatus.Training or JobStatus.Preparing when OnlyWatches && run.Interrupt.IsCancellationRequested => ExitCode.Interrupted,
             _ => ExitCode.Failed,
         };
     }
@@ -69,6 +73,11 @@ internal sealed class JobFollower(CommandRun run, ICluster cluster, JobId job, J
         try
         {
             await asked.Task;
+            if (OnlyWatches)
+            {
+                await enough.CancelAsync();
+                return;
+            }
             view.Say("Stopping at the next step, with a checkpoint. Press Ctrl-C again to stop at once.");
             await cluster.InterruptAsync(job, CancellationToken.None);
             // the watch tells the end by itself; it is not waited for without end

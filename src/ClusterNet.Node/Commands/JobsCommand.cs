@@ -1,13 +1,14 @@
 using System.CommandLine;
 using System.Text.Json.Nodes;
 using ClusterNet.Cluster.Training;
+using ClusterNet.Core.Faults;
 using ClusterNet.Node.Hosting;
 using ClusterNet.Node.Output;
 using Spectre.Console;
 
 namespace ClusterNet.Node.Commands;
 
-/// <summary><c>jobs list|show|cancel</c>.</summary>
+/// <summary><c>jobs list|show|watch|cancel</c>.</summary>
 internal static class JobsCommand
 {
     private const int EpochsShown = 15;
@@ -17,17 +18,21 @@ internal static class JobsCommand
     public static Command Create(CommandLine line)
     {
         var list = new Command("list", "List all jobs, the newest last");
-        line.On(list, (_, run) => ListAsync(run));
+        line.OnCluster(list, (_, run) => ListAsync(run));
 
         var shown = new Argument<string>("JOB") { Description = "The job, as 'jobs list' names it" };
         var show = new Command("show", "Show what a job was asked, where it stands and what it ended with") { shown };
-        line.On(show, (parse, run) => ShowAsync(run, parse.GetRequiredValue(shown)));
+        line.OnCluster(show, (parse, run) => ShowAsync(run, parse.GetRequiredValue(shown)));
+
+        var watched = new Argument<string>("JOB") { Description = "The job, as 'jobs list' names it" };
+        var watch = new Command("watch", "Show how a job of a running cluster goes on, until it ends or Ctrl-C; the job itself is left alone") { watched };
+        line.OnCluster(watch, (parse, run) => WatchAsync(run, parse.GetRequiredValue(watched)));
 
         var cancelled = new Argument<string>("JOB") { Description = "The job, as 'jobs list' names it" };
         var cancel = new Command("cancel", "End a job for good, without a model") { cancelled };
-        line.On(cancel, (parse, run) => CancelAsync(run, parse.GetRequiredValue(cancelled)));
+        line.OnCluster(cancel, (parse, run) => CancelAsync(run, parse.GetRequiredValue(cancelled)));
 
-        return new Command("jobs", "List, show and cancel training jobs") { list, show, cancel };
+        return new Command("jobs", "List, show, watch and cancel training jobs") { list, show, watch, cancel };
     }
 
     private static async Task<int> ListAsync(CommandRun run)
@@ -101,6 +106,16 @@ internal static class JobsCommand
         if (progress.Status == JobStatus.Interrupted)
             run.Screen.Line($"{Environment.NewLine}Go on with: clusternet resume {job.Summary.Job}");
         return ExitCode.Done;
+    }
+
+    private static async Task<int> WatchAsync(CommandRun run, string name)
+    {
+        var id = Names.Job(name);
+        if (run.Remote is null)
+            throw new InputException("--cluster", "which cluster? Without one nothing runs that could be watched; 'jobs show' tells how far a job came");
+        await using var cluster = await run.StartClusterAsync();
+        var job = await cluster.JobAsync(id, run.Interrupt);
+        return await new JobFollower(run, cluster, id, job.Spec) { OnlyWatches = true }.RunAsync(null);
     }
 
     private static async Task<int> CancelAsync(CommandRun run, string name)

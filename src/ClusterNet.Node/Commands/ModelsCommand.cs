@@ -19,16 +19,16 @@ internal static class ModelsCommand
     public static Command Create(CommandLine line)
     {
         var list = new Command("list", "List all versions of all models");
-        line.On(list, (_, run) => ListAsync(run));
+        line.OnCluster(list, (_, run) => ListAsync(run));
 
         var shown = Argument();
         var show = new Command("show", "Show a version (the newest where none is given): inputs, classes, metrics, where it comes from") { shown };
-        line.On(show, (parse, run) => ShowAsync(run, parse.GetRequiredValue(shown)));
+        line.OnCluster(show, (parse, run) => ShowAsync(run, parse.GetRequiredValue(shown)));
 
         var deleted = Argument();
         var all = new Option<bool>("--all") { Description = "Delete all versions of the model" };
         var delete = new Command("delete", "Delete a version and its weights") { deleted, all };
-        line.On(delete, (parse, run) => DeleteAsync(run, parse.GetRequiredValue(deleted), parse.GetValue(all)));
+        line.OnCluster(delete, (parse, run) => DeleteAsync(run, parse.GetRequiredValue(deleted), parse.GetValue(all)));
 
         return new Command("models", "List, show and delete trained models") { list, show, delete };
     }

@@ -25,7 +25,7 @@ internal static class PredictCommand
         var format = FormatOption();
         var output = new Option<string?>("--output", "-o") { Description = "Write the predictions into this .csv or .json file", HelpName = "FILE" };
         var command = new Command("predict", "Predict with a trained model") { model, input, format, output };
-        line.On(command, (parse, run) => RunAsync(run, parse.GetRequiredValue(model), parse.GetRequiredValue(input), parse.GetValue(format), parse.GetValue(output)));
+        line.OnCluster(command, (parse, run) => RunAsync(run, parse.GetRequiredValue(model), parse.GetRequiredValue(input), parse.GetValue(format), parse.GetValue(output)));
         return command;
     }
 

@@ -1,6 +1,9 @@
 using System.CommandLine;
+using System.Text.Json.Nodes;
+using ClusterNet.Cluster.Training;
 using ClusterNet.Core.Faults;
 using ClusterNet.Core.Jobs;
+using ClusterNet.Node.Hosting;
 using ClusterNet.Node.Jobs;
 using ClusterNet.Node.Output;
 
@@ -17,27 +20,32 @@ internal static class TrainCommand
         var name = new Option<string?>("--name") { Description = "Name of the job and of its model, instead of the file's", HelpName = "NAME" };
         var dryRun = new Option<bool>("--dry-run") { Description = "Show the resolved job, the data's parts, the model and the shards; train nothing" };
         var plot = PlotOption();
-        var command = new Command("train", "Train a model as a job file says, and register it") { file, overrides, name, dryRun, plot };
-        line.On(command, (parse, run) => RunAsync(
+        var detach = new Option<bool>("--detach") { Description = "With --cluster: leave once the job is accepted; 'jobs watch' shows how it goes on" };
+        var command = new Command("train", "Train a model as a job file says, and register it") { file, overrides, name, dryRun, plot, detach };
+        line.OnCluster(command, (parse, run) => RunAsync(
             run,
             parse.GetRequiredValue(file),
             parse.GetValue(overrides) ?? [],
             parse.GetValue(name),
             parse.GetValue(dryRun),
-            parse.GetValue(plot)));
+            parse.GetValue(plot),
+            parse.GetValue(detach)));
         return command;
     }
 
     /// <summary>The option that <c>train</c> and <c>resume</c> share.</summary>
     public static Option<string?> PlotOption() => new("--plot") { Description = "Draw the loss curve into this .png or .svg file at the end", HelpName = "FILE" };
 
-    private static async Task<int> RunAsync(CommandRun run, string file, IReadOnlyList<string> overrides, string? name, bool dryRun, string? plot)
+    private static async Task<int> RunAsync(CommandRun run, string file, IReadOnlyList<string> overrides, string? name, bool dryRun, string? plot, bool detach)
     {
         var faults = LossPlot.Check(plot);
+        if (detach && run.Remote is null)
+            faults = [.. faults, new Fault("--detach", "a job needs a cluster that goes on without this command: name one with --cluster")];
         JobFile? job = null;
         try
         {
-            job = JobFile.Load(file, overrides, name, spec => Inspect(run, spec));
+            // a cluster's nodes read the data, which need not be here
+            job = JobFile.Load(file, overrides, name, run.Remote is null ? spec => Inspect(run, spec) : null);
         }
         catch (InputException error)
         {
@@ -52,12 +60,21 @@ internal static class TrainCommand
                 return DryRun.Show(run, job!.Spec);
             await using var cluster = await run.StartClusterAsync();
             var id = await cluster.SubmitAsync(job!.Spec, run.Interrupt);
-            return await new JobFollower(run, cluster, id, job.Spec).RunAsync(plot);
+            return detach ? Leave(run, id) : await new JobFollower(run, cluster, id, job.Spec).RunAsync(plot);
         }
         catch (InputException error)
         {
             throw job!.Locate(error);
         }
+    }
+
+    private static int Leave(CommandRun run, JobId job)
+    {
+        if (run.Json)
+            run.Print(new JsonObject { ["job"] = job.Value, ["status"] = JsonDocuments.Word(JobStatus.Preparing) });
+        else
+            run.Screen.Line($"{job} is accepted. Watch it with: clusternet jobs watch {job} --cluster {run.Remote!.Address}");
+        return ExitCode.Done;
     }
 
     // what only data and model can tell, for a job that is refused anyway
@@ -84,7 +101,7 @@ internal static class ResumeCommand
         var job = new Argument<string>("JOB") { Description = "The job, as 'jobs list' names it" };
         var plot = TrainCommand.PlotOption();
         var command = new Command("resume", "Go on with an interrupted or killed job from its last checkpoint") { job, plot };
-        line.On(command, (parse, run) => RunAsync(run, parse.GetRequiredValue(job), parse.GetValue(plot)));
+        line.OnCluster(command, (parse, run) => RunAsync(run, parse.GetRequiredValue(job), parse.GetValue(plot)));
         return command;
     }
 

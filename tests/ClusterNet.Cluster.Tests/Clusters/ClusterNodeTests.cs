@@ -3,6 +3,7 @@ using ClusterNet.Cluster.Training;
 using ClusterNet.Core.Faults;
 using ClusterNet.Core.Jobs;
 using ClusterNet.Data;
+using ClusterNet.Tests;
 
 namespace ClusterNet.Cluster.Tests.Clusters;
 

@@ -1,7 +1,7 @@
 using System.Globalization;
 using Npgsql;
 
-namespace ClusterNet.Cluster.Tests.Clusters;
+namespace ClusterNet.Tests;
 
 /// <summary>A database of a test's own on the PostgreSQL server that <c>CLUSTERNET_TEST_POSTGRES</c> names; gone with it.</summary>
 internal sealed class PostgresDatabase : IAsyncDisposable

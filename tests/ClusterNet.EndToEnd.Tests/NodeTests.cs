@@ -51,4 +51,39 @@ public sealed class NodeTests
         (await directory.RunAsync(["predict", "breast-cancer", "--input", "builtin:wdbc", "--json", .. cluster])).Expect(0);
         (await directory.RunAsync(["predict", "no-such-model", "--input", "builtin:wdbc", .. cluster])).Expect(2);
     }
+
+    [Fact]
+    public async Task A_cluster_of_processes_starts_trains_shows_itself_and_stops()
+    {
+        using var directory = new DataDirectory();
+        var nodes = (await directory.RunAsync("cluster", "start", "--nodes", "2", "--json")).Expect(0).Document["nodes"]!.AsArray();
+        try
+        {
+            Assert.Equal(2, nodes.Count);
+            (await directory.RunAsync("cluster", "start", "--nodes", "1")).Expect(1);
+            var address = nodes[1]!["address"]!.GetValue<string>();
+            (await directory.RunAsync("train", Repository.Job("xor.yaml"), "--json", "--set", "training.steps=5", "--set", "training.epochs=", "--cluster", address)).Expect(0);
+            var status = (await directory.RunAsync("cluster", "status", "--json")).Expect(0).Document;
+            Assert.Equal(["node-1", "node-2"], status["nodes"]!.AsArray().Select(node => node!["node"]!.GetValue<string>()).Order());
+            Assert.All(status["nodes"]!.AsArray(), node => Assert.Equal("up", node!["status"]!.GetValue<string>()));
+            Assert.Equal("xor-1", status["jobs"]!.AsArray().Single()!["job"]!.GetValue<string>());
+            (await directory.RunAsync("health", "--port", new Uri(nodes[0]!["http"]!.GetValue<string>()).Port.ToString(System.Globalization.CultureInfo.InvariantCulture))).Expect(0);
+        }
+        finally
+        {
+            var stopped = (await directory.RunAsync("cluster", "stop", "--json")).Expect(0).Document;
+            Assert.Equal((2, 0), (stopped["stopped"]!.GetValue<int>(), stopped["killed"]!.GetValue<int>()));
+        }
+        (await directory.RunAsync("cluster", "status")).Expect(1);
+    }
+
+    [Fact]
+    public async Task What_can_not_be_a_cluster_is_refused_with_the_remedy()
+    {
+        using var directory = new DataDirectory();
+        Assert.Contains("PostgreSQL", (await directory.RunAsync("cluster", "start", "--nodes", "2", "--roles", "coordinator,worker")).Expect(2).Error, StringComparison.Ordinal);
+        Assert.Contains("is not HOST:PORT", (await directory.RunAsync("jobs", "list", "--cluster", "nowhere")).Expect(2).Error, StringComparison.Ordinal);
+        Assert.Contains("there is no host", (await directory.RunAsync("jobs", "list", "--cluster", "no-such-host.invalid:4053")).Expect(1).Error, StringComparison.Ordinal);
+        Assert.Contains("needs a cluster", (await directory.RunAsync("train", Repository.Job("xor.yaml"), "--detach")).Expect(2).Error, StringComparison.Ordinal);
+    }
 }

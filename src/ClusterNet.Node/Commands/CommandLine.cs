@@ -76,6 +76,7 @@ internal sealed class CommandLine
             ModelsCommand.Create(this),
             DatasetsCommand.Create(this),
             NodeCommand.Create(this),
+            ClusterCommand.Create(this),
             HealthCommand.Create(this),
         };
         var help = root.Options.OfType<HelpOption>().Single();
@@ -124,7 +125,7 @@ internal sealed class CommandLine
             var directory = parse.GetValue(_dataDirectory) is { Length: > 0 } given ? Path.GetFullPath(given) : UsualDataDirectory(_host.Environment);
             if (File.Exists(directory))
                 throw new InputException("--data-dir", $"'{directory}' is a file; give a folder");
-            return new CommandRun(_host, directory, json, _interrupt) 
+            return new CommandRun(_host, directory, json, _interrupt)
             {
                 GivenDataDirectory = parse.GetValue(_dataDirectory) is { Length: > 0 } ? directory : null,
                 Remote = _remote.Read(parse, _host.Environment),

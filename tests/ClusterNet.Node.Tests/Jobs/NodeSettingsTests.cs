@@ -18,8 +18,8 @@ public sealed class NodeSettingsTests : IDisposable
         var options = Read(
             file,
             [("CLUSTERNET__PORT", "2"), ("clusternet__store__postgres", "Host=env;Database=d;Username=u"), ("CLUSTERNET__ROLES", "parameters, coordinator"), ("CLUSTERNET__PUBLIC_HOST", "node-1"), ("CLUSTERNET_DATA_DIR", "x")],
-            [("port", "3", "--port"), ("seeds", "a:1,b:2", "--seeds"), ("lane.port", "7", "--lane-port")]);
-        Assert.Equal(("from-file", "127.0.0.2", 3, "node-1", 7), (options.Name, options.Host, options.Port, options.PublicHost, options.LanePort));
+            [("port", "3", "--port"), ("seeds", "a:1,b:2", "--seeds"), ("lane.port", "7", "--lane-port"), ("http.port", "8", "--http-port")]);
+        Assert.Equal(("from-file", "127.0.0.2", 3, "node-1", 7, 8), (options.Name, options.Host, options.Port, options.PublicHost, options.LanePort, options.HttpPort));
         Assert.Equal(["parameters", "coordinator"], options.Roles);
         Assert.Equal(["a:1", "b:2"], options.Seeds);
         Assert.Equal("Host=env;Database=d;Username=u", options.Postgres);

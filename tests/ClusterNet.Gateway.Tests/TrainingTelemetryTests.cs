@@ -1,6 +1,8 @@
 using System.Diagnostics;
+using ClusterNet.Cluster.Hosting;
 using ClusterNet.Cluster.Telemetry;
 using ClusterNet.Cluster.Tests;
+using ClusterNet.Cluster.Tests.Clusters;
 using ClusterNet.Cluster.Training;
 using ClusterNet.Data;
 using static ClusterNet.Cluster.Telemetry.TelemetryNames;
@@ -39,6 +41,28 @@ public sealed class TrainingTelemetryTests
         Assert.All(trace, activity => Assert.Equal(details.Summary.Job.Value, activity.GetTagItem(Tags.Job)));
         // every worker's first step is there, and for each the update at every shard
         Assert.Equal(2, trace.Count(activity => activity.OperationName == Activities.Step && Equals(activity.GetTagItem(Tags.Step), 0L)));
+    }
+
+    [Fact]
+    public async Task A_trace_goes_from_node_to_node_by_either_road()
+    {
+        using var listening = new Listening();
+        await using var nodes = new Nodes();
+        await nodes.StartAsync(new NodeOptions { Name = "holds", Roles = [Roles.Coordinator, Roles.Parameters, Roles.Inference] });
+        var computes = await nodes.StartAsync(new NodeOptions { Name = "computes", Roles = [Roles.Worker] });
+        using var patience = new CancellationTokenSource(ObservedCluster.Patience);
+        var job = await computes.Cluster.SubmitAsync(TestJobs.Xor(), patience.Token);
+        await foreach (var progress in computes.Cluster.WatchAsync(job, patience.Token))
+            Assert.NotEqual(JobStatus.Failed, progress.Status);
+
+        var root = Assert.Single(listening.Activities, activity => activity.OperationName == Activities.Submit);
+        var trace = listening.Activities.Where(activity => activity.TraceId == root.TraceId).ToArray();
+        var step = trace.First(activity => activity.OperationName == Activities.Step);
+        Assert.True(step.HasRemoteParent);
+        Assert.Contains(trace, activity => activity.OperationName == Activities.Update && activity.ParentSpanId == step.SpanId && activity.HasRemoteParent);
+        listening.ReadGauges();
+        foreach (var direction in new[] { "sent", "received" })
+            Assert.NotEqual(0, listening.Sum(Instruments.LaneMessages, (Tags.Direction, direction)));
     }
 
     [Fact]

@@ -1,6 +1,7 @@
 using Akka.Actor;
 using Akka.Event;
 using Akka.Persistence;
+using ClusterNet.Cluster.Telemetry;
 using ClusterNet.Core.Jobs;
 using ClusterNet.Core.Parameters;
 using static ClusterNet.Cluster.Models.ModelProtocol;
@@ -40,6 +41,7 @@ internal sealed class ModelRegistryActor : ReceivePersistentActor
     /// <inheritdoc/>
     protected override void OnPersistFailure(Exception cause, object @event, long sequenceNr)
     {
+        NodeTelemetry.StoreFailed("journal");
         RefuseSender(cause, @event);
         base.OnPersistFailure(cause, @event, sequenceNr);
     }

@@ -231,10 +231,10 @@ internal sealed class InferenceActor : ReceiveActor, IWithTimers
 
     private void Answer(ModelRunnerActor.Computed computed)
     {
+        _telemetry.BatchEnded();
         foreach (var (one, reply) in _running.Zip(computed.Replies))
             Reply(one, reply);
         _running = [];
-        _telemetry.BatchEnded();
         _since = Now;
         PlanBatch();
         StopIfDrained();
@@ -284,18 +284,19 @@ internal sealed class InferenceActor : ReceiveActor, IWithTimers
 
     private void AnswerRunning(FailureKind kind, IReadOnlyList<Fault> faults)
     {
+        _telemetry.BatchEnded();
         foreach (var waiting in _running)
             Reply(waiting, new Replies.PredictFailed(_version, kind, faults));
         _running = [];
-        _telemetry.BatchEnded();
     }
 
     private Waiting Arrived(IVersionMessage request) => new(Sender, request, _telemetry.Arrived((request as ITraced)?.Trace));
 
     private void Reply(Waiting waiting, object reply)
     {
-        waiting.Asker.Tell(reply);
+        // first, so that who has the answer finds it counted
         _telemetry.Answered(waiting.Arrival, reply is Replies.PredictFailed failed ? failed.Kind.ToString() : "answered");
+        waiting.Asker.Tell(reply);
     }
 
     /// <summary>A request that is not answered yet.</summary>

@@ -1,5 +1,6 @@
 using Akka.Actor;
 using Akka.Persistence;
+using ClusterNet.Cluster.Telemetry;
 using ClusterNet.Core.Jobs;
 using static ClusterNet.Cluster.Training.TrainingProtocol;
 
@@ -58,6 +59,13 @@ internal sealed class JobDirectoryActor : ReceivePersistentActor, IWithTimers
     /// <param name="time">the clock</param>
     public static Props PropsFor(Func<ActorSystem, ICanTell> region, bool resumesByItself, TimeProvider time) =>
         Props.Create(() => new JobDirectoryActor(region, resumesByItself, time));
+
+    /// <inheritdoc/>
+    protected override void OnPersistFailure(Exception cause, object @event, long sequenceNr)
+    {
+        NodeTelemetry.StoreFailed("journal");
+        base.OnPersistFailure(cause, @event, sequenceNr);
+    }
 
     protected override void PreStart()
     {

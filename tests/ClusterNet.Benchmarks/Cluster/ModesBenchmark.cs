@@ -21,7 +21,6 @@ internal sealed class ModesBenchmark : IAsyncDisposable
     private const int LossWindow = 20;
     private const string SlowVariable = "CLUSTERNET_TEST_SLOW_WORKER";
 
-    private readonly Workload _workload = Workload.All[0];
     private readonly string _folder = Directory.CreateTempSubdirectory("clusternet-modes-").FullName;
     private readonly TextWriter _progress;
     private readonly CancellationToken _cancel;
@@ -91,27 +90,33 @@ internal sealed class ModesBenchmark : IAsyncDisposable
     /// <summary>Bytes that gradients and weights take until the loss is what float32 ends with, over those that float32 takes.</summary>
     private async Task<IReadOnlyList<Figure>> CodecsAsync()
     {
-        const int Steps = 300;
+        const int Steps = 150;
+        const int Patience = 2;
         TrainingSpec Base(TrainingSpec training) => training with { Steps = Steps, Workers = 2, Slices = 2, Shards = 2 };
-        var reference = await TrainAsync(Base);
+        // Adam's second moment takes the bursts of a sparse gradient for its size: SGD shows what the codecs lose
+        var workload = Workload.All.First(workload => workload.Name == "mlp-sgd");
+        var reference = await TrainAsync(Base, workload);
         var target = Smoothed(reference.Losses).Last().Loss * 1.02;
+        var expected = Smoothed(reference.Losses).First(point => point.Loss <= target).Step;
         var (_, whole) = BytesPerStep(reference);
         var figures = new List<Figure>();
         foreach (var (name, change) in new (string, Func<TrainingSpec, TrainingSpec>)[]
         {
             ("bf16", training => training with { Codec = GradientCodec.Bf16, PullCodec = WeightCodec.Bf16 }),
             ("int8", training => training with { Codec = GradientCodec.Int8, PullCodec = WeightCodec.Bf16 }),
-            ("top-k", training => training with { Codec = GradientCodec.TopK, TopK = 0.01, PullCodec = WeightCodec.Bf16 }),
+            ("top-k", training => training with { Codec = GradientCodec.TopK, TopK = 0.05, PullCodec = WeightCodec.Bf16 }),
         })
         {
-            var details = await TrainAsync(training => change(Base(training) with { Steps = 2 * Steps }));
+            var details = await TrainAsync(training => change(Base(training) with { Steps = Patience * Steps }), workload);
             var (pushed, all) = BytesPerStep(details);
-            var step = Smoothed(details.Losses).FirstOrDefault(point => point.Loss <= target).Step;
+            // what is not reached counts as if it were at the very end, and is said to be so: the true figure is higher
+            var reached = Smoothed(details.Losses).FirstOrDefault(point => point.Loss <= target).Step;
+            var step = reached == 0 ? Patience * Steps : reached;
             await _progress.WriteLineAsync(string.Create(CultureInfo.InvariantCulture,
-                $"{name}: {pushed} bytes pushed a step, {all} in all (fp32 {whole}); loss {target:0.0000} after {step} steps where fp32 takes {Steps}"));
-            figures.Add(new Figure($"codec.{name}.bytes-a-step-over-fp32", (double)all / whole, double.NaN, Better.Lower, "ratio", [(double)all / whole]));
-            var bytes = step == 0 ? double.PositiveInfinity : (double)all * step / ((double)whole * Steps);
-            figures.Add(new Figure($"codec.{name}.bytes-to-equal-loss-over-fp32", bytes, 1, Better.Lower, "ratio", [bytes]));
+                $"{name}: {pushed} bytes pushed a step, {all} in all (fp32 {whole}); loss {target:0.0000} {(reached == 0 ? "not reached in" : "after")} {step} steps where fp32 takes {expected}"));
+            figures.Add(new Figure($"codec.{name}.bytes-a-step-over-fp32", (double)all / whole, 0.5, Better.Lower, "ratio", [(double)all / whole]));
+            var bytes = (double)all * step / ((double)whole * expected);
+            figures.Add(new Figure($"codec.{name}.bytes-to-equal-loss-over-fp32{(reached == 0 ? " (not reached)" : "")}", bytes, 1, Better.Lower, "ratio", [bytes]));
         }
         return figures;
     }
@@ -152,10 +157,10 @@ internal sealed class ModesBenchmark : IAsyncDisposable
 
     private async Task<double> RateAsync(Func<TrainingSpec, TrainingSpec> change) => (await TrainAsync(change)).Result!.SamplesPerSecond;
 
-    private async Task<JobDetails> TrainAsync(Func<TrainingSpec, TrainingSpec> change)
+    private async Task<JobDetails> TrainAsync(Func<TrainingSpec, TrainingSpec> change, Workload? workload = null)
     {
         _cancel.ThrowIfCancellationRequested();
-        var spec = _workload.Job(DataFile, 1, new LocalSettings(TimeSpan.Zero, 1, 1, 1));
+        var spec = (workload ?? Workload.All[0]).Job(DataFile, 1, new LocalSettings(TimeSpan.Zero, 1, 1, 1));
         var job = await _cluster.SubmitAsync(spec with { Training = change(spec.Training) }, _cancel);
         await foreach (var moment in _cluster.WatchAsync(job, _cancel))
             _ = moment;

@@ -9,18 +9,24 @@ internal static class ClusterCommand
 {
     public static IEnumerable<Command> All(Option<bool> json)
     {
+        string[] parts = [.. LaneBenchmark.Parts, .. ModesBenchmark.Parts];
         var rounds = new Option<int>("--rounds") { Description = "Measurements of each figure", DefaultValueFactory = _ => 7 };
-        var only = new Option<string[]>("--only") { Description = $"Parts to measure: {string.Join(", ", LaneBenchmark.Parts)} [default: all]", AllowMultipleArgumentsPerToken = true };
-        only.AcceptOnlyFromAmong(LaneBenchmark.Parts);
+        var only = new Option<string[]>("--only") { Description = $"Parts to measure: {string.Join(", ", parts)} [default: all]", AllowMultipleArgumentsPerToken = true };
+        only.AcceptOnlyFromAmong(parts);
         rounds.Validators.Add(result =>
         {
             if (result.Tokens is [var token] && int.TryParse(token.Value, CultureInfo.InvariantCulture, out var value) && value < 1)
                 result.AddError($"--rounds: {value} is not above 0");
         });
-        var cluster = new Command("cluster", "The lane between two processes, over a plain socket and over Akka.Remote") { json, rounds, only };
+        var cluster = new Command("cluster", "The lane between two processes, over a plain socket and over Akka.Remote; ways of training and codecs over plain synchronous float32") { json, rounds, only };
         cluster.SetAction(async (parse, cancel) =>
         {
-            var figures = await LaneBenchmark.RunAsync(parse.GetValue(only) is { Length: > 0 } some ? some : LaneBenchmark.Parts, parse.GetValue(rounds), Console.Error, cancel);
+            var wanted = parse.GetValue(only) is { Length: > 0 } some ? some : parts;
+            var figures = new List<Figure>();
+            if (LaneBenchmark.Parts.Intersect(wanted).ToArray() is { Length: > 0 } lane)
+                figures.AddRange(await LaneBenchmark.RunAsync(lane, parse.GetValue(rounds), Console.Error, cancel));
+            if (ModesBenchmark.Parts.Intersect(wanted).ToArray() is { Length: > 0 } modes)
+                figures.AddRange(await ModesBenchmark.RunAsync(modes, parse.GetValue(rounds), Console.Error, cancel));
             if (parse.GetValue(json))
                 Console.WriteLine(Figure.ToJson(figures));
             else

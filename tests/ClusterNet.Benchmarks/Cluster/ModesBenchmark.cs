@@ -17,6 +17,9 @@ internal sealed class ModesBenchmark : IAsyncDisposable
 {
     public const string Checkpoints = "checkpoints", SlowWorker = "slow-worker", Codecs = "codecs";
 
+    /// <summary>All that it measures.</summary>
+    public static IReadOnlyList<string> Parts { get; } = [Checkpoints, SlowWorker, Codecs];
+
     private const int WarmUp = 60;
     private const int LossWindow = 20;
     private const string SlowVariable = "CLUSTERNET_TEST_SLOW_WORKER";

@@ -104,12 +104,12 @@ internal sealed class RemoteRoad : IClusterRoad, IAsyncDisposable
             var known = IPAddress.TryParse(host, out _) ? [] : await Dns.GetHostAddressesAsync(host, patience.Token).ConfigureAwait(false);
             using var connection = new TcpClient();
             await connection.ConnectAsync(host, address.Port, patience.Token).ConfigureAwait(false);
+            var own = ((IPEndPoint)connection.Client.LocalEndPoint!).Address;
             if (tls is not null)
             {
                 await using var stream = new SslStream(connection.GetStream());
                 await stream.AuthenticateAsClientAsync(tls.ClientOptions(host), patience.Token).ConfigureAwait(false);
             }
-            var own = ((IPEndPoint)connection.Client.LocalEndPoint!).Address;
             // a node on this machine usually knows itself by number
             var numbers = known.Select(Text).Where(name => name != address.Host).Distinct().OrderBy(name => name.StartsWith('[')).Take(2).ToArray();
             return (Text(own), host == "localhost" ? [.. numbers, address.Host] : [address.Host, .. numbers]);

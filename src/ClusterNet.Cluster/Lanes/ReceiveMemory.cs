@@ -50,13 +50,18 @@ internal sealed class ReceiveMemory(long limit, long keep)
             bytes += (long)length * sizeof(float);
         if (!Reserve(bytes, isOver, waits))
             return null;
-        var buffers = new TensorBuffer[lengths.Length];
-        for (var i = 0; i < buffers.Length; i++)
+        var arrays = new float[lengths.Length][];
+        try
         {
-            var array = Find(lengths[i]) ?? GC.AllocateUninitializedArray<float>(lengths[i], pinned: true);
-            buffers[i] = new TensorBuffer(array, new Loan(this, array));
+            for (var i = 0; i < arrays.Length; i++)
+                arrays[i] = Find(lengths[i]) ?? GC.AllocateUninitializedArray<float>(lengths[i], pinned: true);
         }
-        return buffers;
+        catch (OutOfMemoryException)
+        {
+            Return(bytes, null);
+            throw;
+        }
+        return Array.ConvertAll(arrays, array => new TensorBuffer(array, new Loan(this, array)));
     }
 
     /// <summary>Lets everyone who waits look whether it is over.</summary>

@@ -19,10 +19,19 @@ internal sealed class NodeProcess : IDisposable
     /// <param name="environment">variables beside those of this process</param>
     /// <param name="flags">of <c>clusternet node</c></param>
     public NodeProcess(string dataDirectory, IReadOnlyDictionary<string, string> environment, params string[] flags)
+        : this([], dataDirectory, environment, flags)
     {
-        var start = new ProcessStartInfo("dotnet") { RedirectStandardOutput = true, RedirectStandardError = true };
-        foreach (var argument in (string[])[Repository.Program, "node", "--json", "--data-dir", dataDirectory, .. flags])
-            start.ArgumentList.Add(argument);
+    }
+
+    /// <summary>Starts it by way of another command.</summary>
+    /// <param name="launcher">what runs the program, such as <c>ip netns exec NAME</c>; it must become the program, not wait for it</param>
+    /// <param name="dataDirectory">of its own</param>
+    /// <param name="environment">variables beside those of this process</param>
+    /// <param name="flags">of <c>clusternet node</c></param>
+    public NodeProcess(IReadOnlyList<string> launcher, string dataDirectory, IReadOnlyDictionary<string, string> environment, params string[] flags)
+    {
+        string[] command = [.. launcher, "dotnet", Repository.Program, "node", "--json", "--data-dir", dataDirectory, .. flags];
+        var start = new ProcessStartInfo(command[0], command[1..]) { RedirectStandardOutput = true, RedirectStandardError = true };
         foreach (DictionaryEntry variable in Environment.GetEnvironmentVariables())
         {
             // a node must not be told by this machine what to do

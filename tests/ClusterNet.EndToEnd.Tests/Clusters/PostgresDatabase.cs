@@ -1,0 +1,53 @@
+using System.Globalization;
+using Npgsql;
+
+namespace ClusterNet.EndToEnd.Tests.Clusters;
+
+/// <summary>A database of a test's own on the PostgreSQL that <c>CLUSTERNET_TEST_POSTGRES</c> names.</summary>
+internal sealed class PostgresDatabase : IAsyncDisposable
+{
+    private readonly string _server;
+    private readonly string _name;
+
+    private PostgresDatabase(string server, string name)
+    {
+        (_server, _name) = (server, name);
+        ConnectionString = new NpgsqlConnectionStringBuilder(server) { Database = name }.ConnectionString;
+    }
+
+    /// <summary>What opens it.</summary>
+    public string ConnectionString { get; }
+
+    /// <summary>Makes a database, or skips the test where no server is named.</summary>
+    public static async Task<PostgresDatabase> CreateAsync()
+    {
+        var server = Environment.GetEnvironmentVariable("CLUSTERNET_TEST_POSTGRES");
+        Skip.If(string.IsNullOrEmpty(server), "CLUSTERNET_TEST_POSTGRES names no PostgreSQL");
+        var database = new PostgresDatabase(server!, $"clusternet_e2e_{Guid.NewGuid():N}");
+        await database.OnServerAsync($"CREATE DATABASE {database._name}");
+        return database;
+    }
+
+    /// <summary>The latest step of which a shard has saved a checkpoint; 0 where there is none.</summary>
+    public async Task<long> LatestCheckpointAsync(string job)
+    {
+        await using var connection = new NpgsqlConnection(Unpooled(ConnectionString));
+        await connection.OpenAsync();
+        await using var command = new NpgsqlCommand("SELECT COALESCE(MAX(sequence_number), 0) FROM snapshot WHERE persistence_id LIKE @shards", connection);
+        command.Parameters.AddWithValue("shards", $"shard-{job}-%");
+        return Convert.ToInt64(await command.ExecuteScalarAsync(), CultureInfo.InvariantCulture);
+    }
+
+    /// <summary>Drops the database, whoever is still connected.</summary>
+    public async ValueTask DisposeAsync() => await OnServerAsync($"DROP DATABASE IF EXISTS {_name} WITH (FORCE)");
+
+    private static string Unpooled(string connectionString) => new NpgsqlConnectionStringBuilder(connectionString) { Pooling = false }.ConnectionString;
+
+    private async Task OnServerAsync(string statement)
+    {
+        await using var connection = new NpgsqlConnection(Unpooled(_server));
+        await connection.OpenAsync();
+        await using var command = new NpgsqlCommand(statement, connection);
+        await command.ExecuteNonQueryAsync();
+    }
+}

@@ -19,7 +19,7 @@ internal sealed class PlainLoop : IDisposable
 
     /// <summary>Trains a new module.</summary>
     /// <returns>training samples per second, and the mean loss of the last step</returns>
-    public async Task<Measurement> RunAsync(Workload workload, long steps)
+    public async Task<Measurement> RunAsync(Workload workload, long steps, int batch = Workload.BatchSize)
     {
         // torch's number of threads, and its dispose scopes, belong to a thread
         var done = new TaskCompletionSource<Measurement>(TaskCreationOptions.RunContinuationsAsynchronously);
@@ -27,7 +27,7 @@ internal sealed class PlainLoop : IDisposable
         {
             try
             {
-                done.SetResult(Run(workload, steps));
+                done.SetResult(Run(workload, steps, batch));
             }
 #pragma warning disable CA1031 // passed on to who waits
             catch (Exception exception)
@@ -46,14 +46,14 @@ internal sealed class PlainLoop : IDisposable
         _labels.Dispose();
     }
 
-    private Measurement Run(Workload workload, long steps)
+    private Measurement Run(Workload workload, long steps, int batch)
     {
         set_num_threads(1);
         using var scope = NewDisposeScope();
         using var module = workload.PlainModel();
         using var optimizer = workload.PlainOptimizer(module);
         module.train();
-        var stepsPerEpoch = SyntheticImages.Count / Workload.BatchSize;
+        var stepsPerEpoch = SyntheticImages.Count / batch;
         var order = arange(SyntheticImages.Count);
         var loss = 0f;
         var watch = Stopwatch.StartNew();
@@ -64,15 +64,15 @@ internal sealed class PlainLoop : IDisposable
                 order.Dispose();
                 order = randperm(SyntheticImages.Count);
             }
-            loss = Step(module, optimizer, order, step % stepsPerEpoch * Workload.BatchSize);
+            loss = Step(module, optimizer, order, step % stepsPerEpoch * batch, batch);
         }
-        return new Measurement(steps * Workload.BatchSize / watch.Elapsed.TotalSeconds, loss);
+        return new Measurement(steps * batch / watch.Elapsed.TotalSeconds, loss);
     }
 
-    private float Step(nn.Module<Tensor, Tensor> module, optim.Optimizer optimizer, Tensor order, long start)
+    private float Step(nn.Module<Tensor, Tensor> module, optim.Optimizer optimizer, Tensor order, long start, int batch)
     {
         using var scope = NewDisposeScope();
-        var positions = order.narrow(0, start, Workload.BatchSize);
+        var positions = order.narrow(0, start, batch);
         var features = _pictures.index_select(0, positions);
         var targets = _labels.index_select(0, positions);
         optimizer.zero_grad();

@@ -117,11 +117,15 @@ public sealed class NodeEndpoints : IAsyncDisposable
                 listen.Protocols = HttpProtocols.Http1;
                 if (settings.Tls is { } tls)
                 {
+                    // before TLS and after it: who comes to the first alone was refused
+                    var refusals = new RefusedConnections(kestrel.ApplicationServices.GetRequiredService<ILogger<NodeEndpoints>>());
+                    listen.Use(refusals.Outside);
                     listen.UseHttps(new TlsHandshakeCallbackOptions
                     {
                         HandshakeTimeout = TimeSpan.FromSeconds(10),
                         OnConnection = _ => ValueTask.FromResult(tls.ServerOptions()),
                     });
+                    listen.Use(RefusedConnections.Inside);
                 }
             });
         }

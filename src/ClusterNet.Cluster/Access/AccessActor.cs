@@ -38,18 +38,32 @@ internal sealed class AccessActor : ReceiveActor
         Receive<ModelProtocol.IModelMessage>(message => targets.Models.Tell(message, Sender));
         Receive<ModelProtocol.Queries.List>(message => targets.Models.Tell(message, Sender));
         Receive<ServingProtocol.IVersionMessage>(message => PassOn(message, Roles.Inference, InferenceHostActor.Name));
-        Receive<WorkerProtocol.Commands.Prepare>(message => PassOn(message, Roles.Worker, WorkerHostActor.Name));
+        Receive<WorkerProtocol.Commands.Prepare>(Prepare);
     }
 
     public static Props PropsFor(Targets targets) => Props.Create(() => new AccessActor(targets));
 
+    private Member[] Able(string role) =>
+    [
+        .. _cluster.State.Members
+            .Where(member => member.Status == MemberStatus.Up && member.HasRole(role) && !_cluster.State.Unreachable.Contains(member))
+            .Order(Member.AgeOrdering),
+    ];
+
+    /// <summary>A job that needs no more than one thread for each worker can be prepared anywhere; for others the nodes are asked what they allow.</summary>
+    private void Prepare(WorkerProtocol.Commands.Prepare prepare)
+    {
+        var able = Able(Roles.Worker);
+        if (prepare.Spec.Training.ThreadsPerWorker <= 1 || able.Length == 0)
+            PassOn(prepare, Roles.Worker, WorkerHostActor.Name);
+        else
+            Context.ActorOf(PreparationRouter.PropsFor(prepare, Sender, [.. able.Select(member => Context.ActorSelection($"{member.Address}/user/{WorkerHostActor.Name}"))]));
+    }
+
     /// <summary>To this node where it has the role, else to the nodes that have it in turn.</summary>
     private void PassOn(object message, string role, string name)
     {
-        var able = _cluster.State.Members
-            .Where(member => member.Status == MemberStatus.Up && member.HasRole(role) && !_cluster.State.Unreachable.Contains(member))
-            .Order(Member.AgeOrdering)
-            .ToArray();
+        var able = Able(role);
         if (able.Length == 0)
         {
             Sender.Tell(new AccessProtocol.Replies.Unavailable($"no node with the role {role} is up; start one, or wait until it is"));

@@ -18,6 +18,8 @@ internal sealed class LaneListener : IDisposable
     private readonly Dictionary<Address, Guest> _guests = [];
     private readonly ManualResetEventSlim _isClosed = new();
     private long _nextLog;
+    private long _nextRefusalLog;
+    private int _untold;
 
     private LaneListener(LaneNodeContext lane, Socket socket)
     {
@@ -181,10 +183,26 @@ internal sealed class LaneListener : IDisposable
             return;
         }
         _lane.Counters.Refused();
-        _lane.Log.Warning(
-            "lane: a connection from {From} was closed: {Reason}",
+        LogRefusal(
             guest?.Node.Address.ToString() ?? from,
             stream.IsClosed && exception is ObjectDisposedException or IOException ? $"it did not show in time who it is, or left ({exception.Message})" : exception.Message);
+    }
+
+    /// <summary>Strangers must not be able to fill the log.</summary>
+    private void LogRefusal(string from, string reason)
+    {
+        int untold;
+        lock (_gate)
+        {
+            if (Environment.TickCount64 < _nextRefusalLog)
+            {
+                _untold++;
+                return;
+            }
+            _nextRefusalLog = Environment.TickCount64 + (long)LogInterval.TotalMilliseconds;
+            (untold, _untold) = (_untold, 0);
+        }
+        _lane.Log.Warning("lane: a connection from {From} was closed, and {Untold} before it that were not told: {Reason}", from, untold, reason);
     }
 
     private void Forget(LaneStream stream, Guest? guest)

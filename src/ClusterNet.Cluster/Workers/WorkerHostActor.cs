@@ -73,7 +73,8 @@ internal sealed class WorkerHostActor : ReceiveActor
 
     private void Enlist(Commands.Enlist enlist)
     {
-        if (_leaves)
+        // who asked for more than was announced has old news
+        if (_leaves || enlist.Spec.Training.ThreadsPerWorker > _capacity.ThreadsPerWorker)
             return;
         if (!_workers.TryGetValue(enlist.Job, out var workers))
             _workers.Add(enlist.Job, workers = []);

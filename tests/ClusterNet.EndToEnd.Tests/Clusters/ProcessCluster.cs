@@ -165,7 +165,8 @@ internal sealed class ProcessCluster : IAsyncDisposable
         return node;
     }
 
-    private static int[] FreePorts(int count)
+    /// <summary>Ports that nothing listens on now, and that the system gives to nobody by itself.</summary>
+    public static int[] FreePorts(int count)
     {
         var ports = new List<int>();
         while (ports.Count < count)

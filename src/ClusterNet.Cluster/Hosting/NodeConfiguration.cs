@@ -113,6 +113,8 @@ internal static class NodeConfiguration
                   provider-name = "{{provider}}"
                   auto-initialize = {{initialize}}
                   circuit-breaker.call-timeout = 30s
+                  # a store that is back is found soon: an open breaker tries no call before
+                  circuit-breaker.reset-timeout = 5s
                 }
               }
               snapshot-store {
@@ -122,6 +124,8 @@ internal static class NodeConfiguration
                   provider-name = "{{provider}}"
                   auto-initialize = {{initialize}}
                   circuit-breaker.call-timeout = 120s
+                  # a store that is back is found soon: an open breaker tries no call before
+                  circuit-breaker.reset-timeout = 5s
                 }
               }
             }

@@ -1,16 +1,11 @@
-using System.Collections.Concurrent;
-using System.Text.Json.Nodes;
 using Xunit.Abstractions;
 
 namespace ClusterNet.EndToEnd.Tests.Clusters;
 
 /// <summary>The promise: whatever becomes of the processes, the weights are those of one process that nobody disturbed, and every sample was visited once an epoch.</summary>
+[Collection(ProcessClusters.Name)]
 public sealed class OneHashTests(ITestOutputHelper output)
 {
-    private const int Every = 20;
-
-    private static readonly ConcurrentDictionary<string, Lazy<Task<string>>> _undisturbed = new();
-
     /// <summary>Long enough to be disturbed in the middle, short enough to wait for.</summary>
     public static TheoryData<string, int> Jobs => new()
     {
@@ -27,8 +22,8 @@ public sealed class OneHashTests(ITestOutputHelper output)
         {
             foreach (var (workers, shards) in new[] { (1, 3), (2, 1), (4, 3) })
             {
-                var job = await cluster.SubmitAsync(file, [.. Settings(steps), $"training.workers={workers}", $"training.shards={shards}"]);
-                await RequireSameAsync(file, steps, await cluster.EndOfAsync(job));
+                var job = await cluster.SubmitAsync(file, [.. SameHash.Settings(steps), $"training.workers={workers}", $"training.shards={shards}"]);
+                await SameHash.RequireAsync(file, steps, await cluster.EndOfAsync(job));
             }
         }
     }
@@ -38,11 +33,11 @@ public sealed class OneHashTests(ITestOutputHelper output)
     public async Task A_worker_is_killed_and_another_joins(string file, int steps)
     {
         await using var cluster = await ProcessCluster.StartAsync(output, ProcessCluster.Stateful, ProcessCluster.Worker, ProcessCluster.Worker);
-        var job = await cluster.SubmitAsync(file, [.. Settings(steps), "training.workers=4", "training.shards=2"]);
+        var job = await cluster.SubmitAsync(file, [.. SameHash.Settings(steps), "training.workers=4", "training.shards=2"]);
         await cluster.UntilCheckpointAsync(job, RandomStep(1, steps / 2));
         await cluster.KillAsync(cluster.Nodes[Random.Shared.Next(1, 3)]);
         await cluster.AddAsync(ProcessCluster.Worker);
-        await RequireSameAsync(file, steps, await cluster.EndOfAsync(job));
+        await SameHash.RequireAsync(file, steps, await cluster.EndOfAsync(job));
     }
 
     [SkippableTheory]
@@ -50,14 +45,14 @@ public sealed class OneHashTests(ITestOutputHelper output)
     public async Task The_coordinators_and_parameter_nodes_are_killed_one_after_the_other(string file, int steps)
     {
         await using var cluster = await ProcessCluster.StartAsync(output, ProcessCluster.Stateful, ProcessCluster.Stateful, ProcessCluster.Stateful, ProcessCluster.Worker, ProcessCluster.Worker);
-        var job = await cluster.SubmitAsync(file, [.. Settings(steps), "training.workers=2", "training.shards=3"]);
+        var job = await cluster.SubmitAsync(file, [.. SameHash.Settings(steps), "training.workers=2", "training.shards=3"]);
         foreach (var (node, i) in cluster.Nodes.Take(3).ToArray().Select((node, i) => (node, i)))
         {
             await cluster.UntilCheckpointAsync(job, RandomStep((i * steps / 4) + 1, (i + 1) * steps / 4));
             await cluster.KillAsync(node);
             await cluster.RestartAsync(node);
         }
-        await RequireSameAsync(file, steps, await cluster.EndOfAsync(job));
+        await SameHash.RequireAsync(file, steps, await cluster.EndOfAsync(job));
     }
 
     [SkippableTheory]
@@ -65,16 +60,13 @@ public sealed class OneHashTests(ITestOutputHelper output)
     public async Task All_are_killed_and_started_again(string file, int steps)
     {
         await using var cluster = await ProcessCluster.StartAsync(output, ProcessCluster.Stateful, ProcessCluster.Stateful, ProcessCluster.Worker);
-        var job = await cluster.SubmitAsync(file, [.. Settings(steps), "training.workers=2", "training.shards=3"]);
+        var job = await cluster.SubmitAsync(file, [.. SameHash.Settings(steps), "training.workers=2", "training.shards=3"]);
         await cluster.UntilCheckpointAsync(job, RandomStep(1, steps / 2));
         var nodes = cluster.Nodes.ToArray();
         await cluster.KillAllAsync();
         await cluster.RestartAsync(nodes);
-        await RequireSameAsync(file, steps, await cluster.EndOfAsync(job));
+        await SameHash.RequireAsync(file, steps, await cluster.EndOfAsync(job));
     }
-
-    private static string[] Settings(int steps) =>
-        ["training.epochs=", $"training.steps={steps}", $"training.checkpoint.every={Every}", "training.early-stopping="];
 
     private long RandomStep(int least, int most)
     {
@@ -82,17 +74,4 @@ public sealed class OneHashTests(ITestOutputHelper output)
         output.WriteLine($"to be disturbed after the first checkpoint from step {step}");
         return step;
     }
-
-    private static async Task RequireSameAsync(string file, int steps, JsonNode job)
-    {
-        Assert.Equal(steps, job["steps"]!.GetValue<long>());
-        Assert.Equal(await UndisturbedAsync(file, steps), job["weights_sha256"]!.GetValue<string>());
-    }
-
-    private static Task<string> UndisturbedAsync(string file, int steps) => _undisturbed.GetOrAdd(file, _ => new Lazy<Task<string>>(async () =>
-    {
-        using var directory = new DataDirectory();
-        string[] arguments = ["train", Repository.Job(file), "--json", .. Settings(steps).SelectMany(setting => new[] { "--set", setting })];
-        return (await directory.RunAsync(arguments)).Expect(0).Document["weights_sha256"]!.GetValue<string>();
-    })).Value;
 }

@@ -19,9 +19,10 @@ internal sealed class PostgresDatabase : IAsyncDisposable
     public string ConnectionString { get; }
 
     /// <summary>Makes a database, or skips the test where no server is named.</summary>
-    public static async Task<PostgresDatabase> CreateAsync()
+    /// <param name="own">another server than that of the tests</param>
+    public static async Task<PostgresDatabase> CreateAsync(string? own = null)
     {
-        var server = Environment.GetEnvironmentVariable("CLUSTERNET_TEST_POSTGRES");
+        var server = own ?? Environment.GetEnvironmentVariable("CLUSTERNET_TEST_POSTGRES");
         Skip.If(string.IsNullOrEmpty(server), "CLUSTERNET_TEST_POSTGRES names no PostgreSQL");
         var database = new PostgresDatabase(server!, $"clusternet_e2e_{Guid.NewGuid():N}");
         await database.OnServerAsync($"CREATE DATABASE {database._name}");
@@ -39,7 +40,17 @@ internal sealed class PostgresDatabase : IAsyncDisposable
     }
 
     /// <summary>Drops the database, whoever is still connected.</summary>
-    public async ValueTask DisposeAsync() => await OnServerAsync($"DROP DATABASE IF EXISTS {_name} WITH (FORCE)");
+    public async ValueTask DisposeAsync()
+    {
+        try
+        {
+            await OnServerAsync($"DROP DATABASE IF EXISTS {_name} WITH (FORCE)");
+        }
+        catch (NpgsqlException fault) when (fault is not PostgresException)
+        {
+            // a server of the test's own that is stopped: the database goes with its folder
+        }
+    }
 
     private static string Unpooled(string connectionString) => new NpgsqlConnectionStringBuilder(connectionString) { Pooling = false }.ConnectionString;
 

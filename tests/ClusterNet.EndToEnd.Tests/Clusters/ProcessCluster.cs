@@ -16,28 +16,37 @@ internal sealed class ProcessCluster : IAsyncDisposable
     public const string Worker = "worker";
 
     // below the ports that systems give out by themselves, so that nobody takes one while its node is down
+    private const int MostWatches = 6;
     private const int LowestPort = 20_000, HighestPort = 30_000;
 
     private readonly DataDirectory _directory = new();
     private readonly PostgresDatabase _store;
+    private readonly ClusterPlace _place;
     private readonly ITestOutputHelper _output;
     private readonly List<ClusterMember> _nodes = [];
     private readonly List<ClusterMember> _dead = [];
     private readonly List<int> _seeds = [];
+    private int _count;
 
-    private ProcessCluster(PostgresDatabase store, ITestOutputHelper output) => (_store, _output) = (store, output);
+    private ProcessCluster(PostgresDatabase store, ClusterPlace place, ITestOutputHelper output) => (_store, _place, _output) = (store, place, output);
+
+    /// <summary>What the nodes keep their state in.</summary>
+    public PostgresDatabase Store => _store;
 
     /// <summary>The nodes that were not killed.</summary>
     public IReadOnlyList<ClusterMember> Nodes => _nodes;
 
     /// <summary>Starts nodes, the first three of them seeds, and waits until all have joined.</summary>
-    public static async Task<ProcessCluster> StartAsync(ITestOutputHelper output, params string[] roles)
+    public static Task<ProcessCluster> StartAsync(ITestOutputHelper output, params string[] roles) => StartAsync(output, ClusterPlace.Loopback, roles);
+
+    /// <summary>The same elsewhere than on loopback.</summary>
+    public static async Task<ProcessCluster> StartAsync(ITestOutputHelper output, ClusterPlace place, params string[] roles)
     {
-        var cluster = new ProcessCluster(await PostgresDatabase.CreateAsync(), output);
+        var cluster = new ProcessCluster(await PostgresDatabase.CreateAsync(place.Server), place, output);
         try
         {
             cluster._seeds.AddRange(FreePorts(Math.Min(3, roles.Length)));
-            var starting = roles.Select((role, i) => cluster.Launch($"node{i + 1}", role, i < cluster._seeds.Count ? cluster._seeds[i] : FreePorts(1)[0])).ToArray();
+            var starting = roles.Select((role, i) => cluster.LaunchNew(role, i < cluster._seeds.Count ? cluster._seeds[i] : FreePorts(1)[0])).ToArray();
             await Task.WhenAll(starting.Select(node => node.Process.ReadyAsync()));
             return cluster;
         }
@@ -51,7 +60,7 @@ internal sealed class ProcessCluster : IAsyncDisposable
     /// <summary>A node more.</summary>
     public async Task<ClusterMember> AddAsync(string roles)
     {
-        var node = Launch($"node{_nodes.Count + _dead.Count + 1}", roles, FreePorts(1)[0]);
+        var node = LaunchNew(roles, FreePorts(1)[0]);
         await node.Process.ReadyAsync();
         _output.WriteLine($"{Clock} {node.Name} joined as {roles}");
         return node;
@@ -75,6 +84,15 @@ internal sealed class ProcessCluster : IAsyncDisposable
         Bury(node);
     }
 
+    /// <summary>Waits until a node has ended by itself and gives its exit code.</summary>
+    public async Task<int> EndOfAsync(ClusterMember node)
+    {
+        var exitCode = await node.Process.EndAsync();
+        _output.WriteLine($"{Clock} {node.Name} ({node.Roles}) has ended with {exitCode}");
+        Bury(node);
+        return exitCode;
+    }
+
     /// <summary>Kills every node at once.</summary>
     public async Task KillAllAsync()
     {
@@ -87,7 +105,7 @@ internal sealed class ProcessCluster : IAsyncDisposable
     /// <summary>Starts nodes anew that were killed: the same names, ports and directories.</summary>
     public async Task RestartAsync(params ClusterMember[] dead)
     {
-        var starting = dead.Select(node => Launch(node.Name, node.Roles, node.Port)).ToArray();
+        var starting = dead.Select(node => Launch(node.Name, node.Roles, IndexOf(node), node.Port)).ToArray();
         await Task.WhenAll(starting.Select(node => node.Process.ReadyAsync()));
         _output.WriteLine($"{Clock} {string.Join(", ", dead.Select(node => node.Name))} started again");
     }
@@ -119,17 +137,23 @@ internal sealed class ProcessCluster : IAsyncDisposable
     /// <summary>Waits until a job is over and gives all that is known of it.</summary>
     public async Task<JsonNode> EndOfAsync(string job)
     {
-        await RunAsync("jobs", "watch", job, "--json");
-        var shown = (await RunAsync("jobs", "show", job, "--json")).Document;
-        var status = shown["status"]?.GetValue<string>();
-        Assert.True(status == "completed", $"{job} is {status}: {shown}\n{Logs}");
-        _output.WriteLine($"{Clock} {job} is over");
-        return shown;
+        // a watch gives up where nobody has answered for a while, as without a store: the job goes on all the same
+        for (var watches = 1; ; watches++)
+        {
+            await RunAsync("jobs", "watch", job, "--json");
+            var shown = await RunAsync("jobs", "show", job, "--json");
+            var status = shown.ExitCode == 0 ? shown.Document["status"]?.GetValue<string>() : null;
+            if (watches < MostWatches && (status is null or "preparing" or "training"))
+                continue;
+            Assert.True(status == "completed", $"{job} is {status}: {shown}\n{Logs}");
+            _output.WriteLine($"{Clock} {job} is over");
+            return shown.Document;
+        }
     }
 
     /// <summary>Runs a command of the program against the cluster.</summary>
     public Task<Outcome> RunAsync(params string[] args) =>
-        _directory.RunAsync([.. args, "--cluster", string.Create(CultureInfo.InvariantCulture, $"127.0.0.1:{_nodes[0].Port}")]);
+        _directory.RunAsync([.. args, "--cluster", string.Create(CultureInfo.InvariantCulture, $"{_nodes[0].Host}:{_nodes[0].Port}")]);
 
     public async ValueTask DisposeAsync()
     {
@@ -137,6 +161,29 @@ internal sealed class ProcessCluster : IAsyncDisposable
             node.Process.Dispose();
         _directory.Dispose();
         await _store.DisposeAsync();
+    }
+
+    /// <summary>Which of the nodes it is, counted from 0.</summary>
+    public static int IndexOf(ClusterMember node) => int.Parse(node.Name["node".Length..], CultureInfo.InvariantCulture) - 1;
+
+    /// <summary>Waits until a node, one that was killed or not, has written this to its log, and gives the node.</summary>
+    public async Task<ClusterMember> UntilLoggedAsync(string text)
+    {
+        using var patience = new CancellationTokenSource(NodeProcess.Patience);
+        using var pace = new PeriodicTimer(TimeSpan.FromMilliseconds(50));
+        try
+        {
+            while (true)
+            {
+                if (_nodes.Concat(_dead).FirstOrDefault(node => node.Process.ToString().Contains(text, StringComparison.Ordinal)) is { } found)
+                    return found;
+                await pace.WaitForNextTickAsync(patience.Token);
+            }
+        }
+        catch (OperationCanceledException)
+        {
+            throw new TimeoutException($"no node has said '{text}':\n{Logs}");
+        }
     }
 
     private static string Clock => DateTime.UtcNow.ToString("HH:mm:ss.f", CultureInfo.InvariantCulture);
@@ -149,18 +196,22 @@ internal sealed class ProcessCluster : IAsyncDisposable
         _dead.Add(node);
     }
 
-    private ClusterMember Launch(string name, string roles, int port)
+    private ClusterMember LaunchNew(string roles, int port) => Launch(string.Create(CultureInfo.InvariantCulture, $"node{_count + 1}"), roles, _count++, port);
+
+    private ClusterMember Launch(string name, string roles, int index, int port)
     {
+        var host = _place.HostOf(index);
         var settings = new Dictionary<string, string>
         {
             ["CLUSTERNET__NAME"] = name,
+            ["CLUSTERNET__HOST"] = host,
             ["CLUSTERNET__PORT"] = port.ToString(CultureInfo.InvariantCulture),
-            ["CLUSTERNET__SEEDS"] = string.Join(',', _seeds.Select(seed => string.Create(CultureInfo.InvariantCulture, $"127.0.0.1:{seed}"))),
+            ["CLUSTERNET__SEEDS"] = string.Join(',', _seeds.Select((seed, i) => string.Create(CultureInfo.InvariantCulture, $"{_place.HostOf(i)}:{seed}"))),
             ["CLUSTERNET__ROLES"] = roles,
             ["CLUSTERNET__WORKERS"] = "2",
-            ["CLUSTERNET__STORE__POSTGRES"] = _store.ConnectionString,
+            ["CLUSTERNET__STORE__POSTGRES"] = _place.StoreOf(_store.ConnectionString),
         };
-        var node = new ClusterMember(name, roles, port, new NodeProcess(_directory.File(name), settings));
+        var node = new ClusterMember(name, roles, host, port, new NodeProcess(_place.LauncherOf(index), _directory.File(name), settings));
         _nodes.Add(node);
         return node;
     }

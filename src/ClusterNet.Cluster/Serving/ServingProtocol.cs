@@ -60,5 +60,11 @@ public static class ServingProtocol
 
         /// <summary>The computation failed.</summary>
         ComputeFailed,
+
+        /// <summary>The caller's time was up before there was an answer.</summary>
+        DeadlineExceeded,
+
+        /// <summary>No node can answer now: none is up, or the model was unloaded; try again later.</summary>
+        Unavailable,
     }
 }

@@ -37,6 +37,48 @@ public sealed class GradientComputerTests
             Assert.Equal(expected[i], gradient[i] / 24, 1e-6f);
     }
 
+    /// <summary>Models large enough for stages, with dropout: what is computed piece by piece is what one backward pass computes, and it is told from the end to the start.</summary>
+    [Theory]
+    [InlineData("mlp", "hidden: 300 300; dropout: 0.3; layer-norm: true", 2)]
+    [InlineData("cnn", "channels: 4 8; dropout: 0.2; group-norm: 2; residual: true; head: 600 128", 3)]
+    [InlineData("rnn", "cell: gru; hidden: 160; layers: 2; dropout: 0.2", 2)]
+    [InlineData("rnn", "cell: lstm; hidden: 96; layers: 2; bidirectional: true; pooling: mean; dropout: 0.1", 2)]
+    public void Stages_have_the_bits_of_one_backward_pass(string kind, string settings, int stages)
+    {
+        var signature = kind == "mlp" ? Fixtures.Classification(3, 20) : kind == "cnn" ? Fixtures.Classification(3, 1, 8, 8) : Fixtures.Classification(3, 8, 8);
+        var samples = Fixtures.Samples(signature, 24);
+        using var model = Fixtures.Catalog.Build(Fixtures.Model(kind, settings), Fixtures.CrossEntropy, signature, seed: 3, threads: 1);
+        using var computer = Fixtures.Computer(model, Fixtures.CrossEntropy, samples);
+        Assert.Equal(stages, model.Stages.Count);
+        var plan = new BatchPlan(24, 24, 1, seed: 5);
+        var told = new List<int>();
+        var early = new float[model.Layout.Length];
+        var node = computer.ComputeNode(7, new TreeNode(0, 0), plan, new TensorBufferPool(model.Layout.Length), (part, from) =>
+        {
+            var end = told.Count == 0 ? early.Length : told[^1];
+            part.Span[from..end].CopyTo(early.AsSpan(from));
+            told.Add(from);
+        });
+        Assert.Equal(stages, told.Count);
+        Assert.Equal(0, told[^1]);
+        Assert.Equal(told.OrderDescending(), told);
+        AssertSameBits(node.Span, early);
+
+        foreach (var parameter in model.Parameters)
+            parameter.ForgetGradient();
+        var positions = plan.Slice(7, 0).ToArray();
+        model.Enter(training: true);
+        model.Random.Begin(7, 0);
+        using var x = tensor(positions.SelectMany(position => samples[position].ToArray()).ToArray()).reshape([24, .. signature.Shape.Select(axis => (long)axis)]);
+        using var y = tensor(positions.Select(position => (long)samples.Labels.Span[position]).ToArray());
+        using var loss = nn.functional.cross_entropy(model.Module.call(x), y, reduction: nn.Reduction.Sum);
+        loss.backward();
+        var whole = new float[model.Layout.Length];
+        foreach (var parameter in model.Parameters)
+            parameter.TakeGradient(whole);
+        AssertSameBits(whole, node.Span);
+    }
+
     [Theory]
     [MemberData(nameof(Kinds))]
     public void A_node_has_the_bits_of_the_tree_over_its_slices(string kind)

@@ -10,7 +10,7 @@ namespace ClusterNet.Cluster.Parameters;
 /// <summary>What a shard keeps: checkpoints, the residuals that belong to them, the best weights, and parts of model versions.</summary>
 internal sealed partial class ParameterShardActor
 {
-    private readonly Dictionary<long, Generation> _saving = [];
+    private readonly Dictionary<long, (Generation Generation, ShardCheckpoint Checkpoint)> _saving = [];
     private long? _awaitsResiduals;
 
     private void MarkBest(Commands.MarkBest mark)
@@ -66,7 +66,7 @@ internal sealed partial class ParameterShardActor
     {
         _awaitsResiduals = null;
         var checkpoint = _state!.Checkpoint();
-        _saving[checkpoint.Step] = _state.Generation;
+        _saving[checkpoint.Step] = (_state.Generation, checkpoint);
         _telemetry!.Saving(checkpoint);
         _store.Tell(new SaveSnapshot(new SnapshotMetadata(PersistenceIdOf(checkpoint.Shard), checkpoint.Step, DateTime.UtcNow), checkpoint));
     }
@@ -74,20 +74,25 @@ internal sealed partial class ParameterShardActor
     private void Saved(SaveSnapshotSuccess saved)
     {
         _telemetry?.Saved(saved.Metadata.SequenceNr, succeeded: true);
-        if (_state is null || !IsOfThisHistory(saved.Metadata.SequenceNr))
+        var isOurs = _saving.Remove(saved.Metadata.SequenceNr, out var saving);
+        // after a failure the store may still be reading: then the garbage collector takes the buffers
+        if (isOurs)
+            saving.Checkpoint.Release();
+        if (_state is null || !IsOfThisHistory(isOurs, saving.Generation))
             return;
         Report();
         _coordinator.Tell(new Replies.CheckpointSaved(_state.Shard, _state.Generation, saved.Metadata.SequenceNr));
     }
 
     /// <summary>Steps that are computed again come to the same bits, so that a save of an older generation counts; without waiting for each other they do not.</summary>
-    private bool IsOfThisHistory(long step) =>
-        !_saving.Remove(step, out var generation) || generation == _state!.Generation || !_state.Setup.Training.IsAsynchronous;
+    private bool IsOfThisHistory(bool isOurs, Generation generation) =>
+        !isOurs || generation == _state!.Generation || !_state.Setup.Training.IsAsynchronous;
 
     private void SaveFailed(SaveSnapshotFailure failure)
     {
         _telemetry?.Saved(failure.Metadata.SequenceNr, succeeded: false);
-        if (_state is null || !IsOfThisHistory(failure.Metadata.SequenceNr))
+        var isOurs = _saving.Remove(failure.Metadata.SequenceNr, out var saving);
+        if (_state is null || !IsOfThisHistory(isOurs, saving.Generation))
             return;
         _log.Error("Shard {Shard}: checkpoint of step {Step} was not saved: {Reason}", _state.Shard, failure.Metadata.SequenceNr, failure.Cause.Message);
         _coordinator.Tell(new Replies.CheckpointFailed(_state.Shard, _state.Generation, failure.Metadata.SequenceNr, failure.Cause.Message));

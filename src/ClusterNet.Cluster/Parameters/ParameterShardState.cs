@@ -144,12 +144,19 @@ internal sealed partial class ParameterShardState
         Shard,
         Version,
         TensorPayload.Of(_current!),
-        [.. _updater.Slots.Select(slot => new ReadOnlyMemory<float>([.. slot]))],
+        [.. _updater.Slots.Select(Copy)],
         _best is null ? null : TensorPayload.Of(_best),
         BestStep)
     {
         Residuals = [.. _residuals.Select(residual => TensorPayload.Of(residual!.Value.Buffer, new ShardRange(residual.Value.Offset, residual.Value.Length)))],
     };
+
+    private TensorPayload Copy(float[] slot)
+    {
+        var copy = _pool.Rent();
+        slot.CopyTo(copy.Array);
+        return new TensorPayload(copy, 0, copy.Array.Length);
+    }
 
     /// <summary>Takes a push, and with it the hold on its gradient.</summary>
     public PushOutcome Offer(Commands.Push push)

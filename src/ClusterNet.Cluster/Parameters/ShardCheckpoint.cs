@@ -14,10 +14,17 @@ namespace ClusterNet.Cluster.Parameters;
 /// <param name="Slots">the optimizer's state, slot by slot in its own order; empty for one without state</param>
 /// <param name="Best">the weights last marked as best; null where none were, or where they are <paramref name="Weights"/></param>
 /// <param name="BestStep">the step of the best weights; meaningless where none were marked</param>
-public sealed record ShardCheckpoint(ShardId Shard, long Step, TensorPayload Weights, IReadOnlyList<ReadOnlyMemory<float>> Slots, TensorPayload? Best, long BestStep)
+public sealed record ShardCheckpoint(ShardId Shard, long Step, TensorPayload Weights, IReadOnlyList<TensorPayload> Slots, TensorPayload? Best, long BestStep)
 {
     /// <summary>What a lossy codec has lost of each slice so far, in the order of the slices; empty without one.</summary>
     public IReadOnlyList<TensorPayload> Residuals { get; init; } = [];
+
+    /// <summary>Gives all holds back.</summary>
+    public void Release()
+    {
+        foreach (var payload in (IEnumerable<TensorPayload>)[Weights, .. Slots, .. Best is { } best ? [best] : Array.Empty<TensorPayload>(), .. Residuals])
+            payload.Release();
+    }
 
     /// <summary>Whether a failure to read a checkpoint says that the checkpoint is damaged, as against a store that can't be reached.</summary>
     internal static bool IsDamage(Exception failure) => failure switch

@@ -188,12 +188,12 @@ internal sealed class ParameterSerializer(ExtendedActorSystem system) : Protocol
                     wire.BestLength = best.Length;
                 return wire;
             },
-            m => [m.Weights.Memory, .. m.Slots, .. m.Best is { } best ? [best.Memory] : Array.Empty<ReadOnlyMemory<float>>(), .. m.Residuals.Select(residual => residual.Memory)],
+            m => [m.Weights.Memory, .. m.Slots.Select(slot => slot.Memory), .. m.Best is { } best ? [best.Memory] : Array.Empty<ReadOnlyMemory<float>>(), .. m.Residuals.Select(residual => residual.Memory)],
             (w, tensors) => new ShardCheckpoint(
                 w.Shard.FromWire(),
                 w.Step,
                 tensors.Payload(w.WeightsLength),
-                [.. w.SlotLengths.Select(length => (ReadOnlyMemory<float>)tensors.Values(length))],
+                [.. w.SlotLengths.Select(tensors.Payload)],
                 w.HasBestLength ? tensors.Payload(w.BestLength) : null,
                 w.BestStep)
             { Residuals = [.. w.ResidualLengths.Select(tensors.Payload)] },

@@ -87,9 +87,6 @@ internal sealed class TensorFrame : ITensors
         return new TensorPayload(buffer, 0, length);
     }
 
-    /// <summary>The next tensor, in an array of its own.</summary>
-    public float[] Values(int length) => LittleEndian.Read(Next(length));
-
     private ReadOnlySpan<byte> Next(int length)
     {
         if (length < 0 || (long)length * sizeof(float) > _end - _position)

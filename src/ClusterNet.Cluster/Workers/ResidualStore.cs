@@ -74,23 +74,24 @@ internal sealed class ResidualStore
             kept.Residual.Span.CopyTo(place);
     }
 
-    /// <summary>Encodes a slice's next gradient, for all shards, and lets the gradient go.</summary>
-    public ReductionTree.Part Encode(int slice, ReductionTree.Part gradient)
+    /// <summary>Starts to encode a slice's next gradient: a buffer for the words of all shards, with one hold.</summary>
+    public TensorBuffer Begin(int slice)
     {
-        var (kept, lost, words) = (_slices[slice], _values.Rent(), _words.Rent());
-        for (var i = 0; i < Words.Count; i++)
-        {
-            var range = _plan.Ranges[i];
-            _codec.Encode(
-                gradient.Span.Slice(range.Offset, range.Length),
-                kept.Now.Array.AsSpan(range.Offset, range.Length),
-                lost.Array.AsSpan(range.Offset, range.Length),
-                words.Array.AsSpan(Words[i].Offset, Words[i].Length));
-        }
-        gradient.Release();
+        var kept = _slices[slice];
         kept.Before?.Release();
-        _slices[slice] = new Kept(kept.Version + 1, lost, kept.Now);
-        return new ReductionTree.Part(words, 0, words.Array.Length, gradient.Statistics);
+        _slices[slice] = new Kept(kept.Version + 1, _values.Rent(), kept.Now);
+        return _words.Rent();
+    }
+
+    /// <summary>Encodes a shard's part of the gradient that was begun last.</summary>
+    public void Encode(int slice, int shard, ReadOnlySpan<float> gradient, TensorBuffer words)
+    {
+        var (kept, range) = (_slices[slice], _plan.Ranges[shard]);
+        _codec.Encode(
+            gradient.Slice(range.Offset, range.Length),
+            kept.Before!.Array.AsSpan(range.Offset, range.Length),
+            kept.Now.Array.AsSpan(range.Offset, range.Length),
+            words.Array.AsSpan(Words[shard].Offset, Words[shard].Length));
     }
 
     /// <summary>What was lost of a slice up to a version, with a hold; null where that is not known any more.</summary>

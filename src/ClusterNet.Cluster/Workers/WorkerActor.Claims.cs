@@ -23,10 +23,7 @@ internal sealed partial class WorkerActor
         LetGo();
         _telemetry.Begin(_state.Generation, item.Step);
         RoundWeights();
-        var part = Compute(item.Step, item.Node);
-        _pushed.Add((item.Node, part));
-        for (var i = 0; i < _shards.Count; i++)
-            Push(i, item.Step, item.Node, part);
+        ComputeAndPush(item.Step, item.Node);
         _telemetry.Computed();
         claims.Push();
         Timers.StartSingleTimer(Tick.Repeat, Tick.Repeat, RepeatInterval);

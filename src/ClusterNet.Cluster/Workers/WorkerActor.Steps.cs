@@ -23,12 +23,7 @@ internal sealed partial class WorkerActor
         _telemetry.Begin(_state.Generation, step);
         RoundWeights();
         foreach (var node in NodesToCompute)
-        {
-            var part = Encoded(step, node, Compute(step, node));
-            _pushed.Add((node, part));
-            for (var i = 0; i < _shards.Count; i++)
-                Push(i, step, node, part);
-        }
+            ComputeAndPush(step, node);
         _telemetry.Computed();
         _state.Await(step + 1);
         if (_pushed.Count == 0)
@@ -36,12 +31,35 @@ internal sealed partial class WorkerActor
         Timers.StartSingleTimer(Tick.Repeat, Tick.Repeat, RepeatInterval);
     }
 
-    private ReductionTree.Part Compute(long step, TreeNode node)
+    /// <summary>A shard gets its part of the gradient as soon as it is there, while the parts of others, which lie in front of it, are still being computed.</summary>
+    private void ComputeAndPush(long step, TreeNode node)
     {
+        var words = _residuals?.Begin(node.Index);
+        var left = _shards.Count;
+        void PushFrom(ReductionTree.Part part, int from)
+        {
+            while (left > 0 && _plan.Ranges[left - 1].Offset >= from)
+                Push(--left, step, node, words is null ? part : Encoded(step, node, left, part, words));
+        }
+
         var since = _pace.Now;
-        var part = _computer!.ComputeNode(step, node, _batches, _gradients);
+        var part = _computer!.ComputeNode(step, node, _batches, _gradients, _pace.IsFull ? PushFrom : null);
         _pace.Linger(since, _claims is null ? _state.Nodes : null);
-        return part;
+        PushFrom(part, 0);
+        if (words is not null)
+            part.Release();
+        _pushed.Add((node, words is null ? part : WordsOf(words, part.Statistics)));
+    }
+
+    private static ReductionTree.Part WordsOf(TensorBuffer words, StepStatistics statistics) => new(words, 0, words.Array.Length, statistics);
+
+    /// <summary>A shard's words of a gradient; where the next version is due for a checkpoint, it gets what was lost before it gets the words.</summary>
+    private ReductionTree.Part Encoded(long step, TreeNode node, int shard, ReductionTree.Part part, TensorBuffer words)
+    {
+        _residuals!.Encode(node.Index, shard, part.Span, words);
+        if (Spec.Checkpoint.IsDue(step + 1, _batches.TotalSteps(Spec)))
+            SendResidual(step + 1, node.Index, shard);
+        return WordsOf(words, part.Statistics);
     }
 
     /// <summary>Exact weights were pulled for an evaluation: a step is computed with what would have travelled for it.</summary>

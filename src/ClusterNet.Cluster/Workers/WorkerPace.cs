@@ -18,6 +18,9 @@ internal sealed class WorkerPace(int worker, int? slow, double factor)
     /// <summary>No delay.</summary>
     public static WorkerPace Full { get; } = new(0, null, 1);
 
+    /// <summary>Whether nobody is slowed.</summary>
+    public bool IsFull => slow is null;
+
     /// <summary>When something begins.</summary>
     public long Now => slow is null ? 0 : Stopwatch.GetTimestamp();
 

@@ -3,7 +3,7 @@ using System.Collections.Concurrent;
 namespace ClusterNet.Core.Parameters;
 
 /// <summary>
-/// A float32 array that several readers share and that nobody changes while they do. Its maker fills it before the first <see cref="Share"/>; from then on it is read-only
+/// A float32 array that several readers share and that nobody changes while they do. Its maker fills what a reader may read before it shares it; from then on that is read-only
 /// until every holder has called <see cref="Release"/>, and only then does it go back to its pool. A holder that dies without releasing leaks nothing: the garbage collector
 /// takes the array, the pool makes another.
 /// </summary>
@@ -28,7 +28,7 @@ public sealed class TensorBuffer
         _loan = loan;
     }
 
-    /// <summary>The values, pinned on the heap. Written by the maker alone, before it shares.</summary>
+    /// <summary>The values, pinned on the heap. Written by the maker alone, before it shares what it writes.</summary>
     public float[] Array { get; }
 
     /// <summary>Adds a holder.</summary>

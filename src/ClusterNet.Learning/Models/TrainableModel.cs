@@ -42,6 +42,7 @@ public sealed class TrainableModel : IDisposable
             parameter.set_(view);
             Parameters[i] = new Parameter(parameter, entry.Offset, entry.Length);
         }
+        Stages = Stage.Of(module, [.. parameters.Select(named => named.parameter.Handle)]);
     }
 
     /// <summary>How the parameters lie in <see cref="Weights"/> and in gradients.</summary>
@@ -70,6 +71,9 @@ public sealed class TrainableModel : IDisposable
     public nn.Module<Tensor, Tensor> Module { get; }
 
     internal TrainingRandom Random { get; }
+
+    /// <summary>The module in pieces, in the order they are called.</summary>
+    internal IReadOnlyList<Stage> Stages { get; }
 
     internal Parameter[] Parameters { get; }
 

@@ -29,10 +29,7 @@ public sealed class GradientComputer(TrainableModel model, LossFunction loss, Sa
         ArgumentNullException.ThrowIfNull(gradient);
         if (gradient.Length != model.Layout.Length)
             throw new ArgumentException($"{gradient.Length} elements where {model.Layout.Length} belong", nameof(gradient));
-        var statistics = Backward(step, slice, positions);
-        foreach (var parameter in model.Parameters)
-            parameter.TakeGradient(gradient);
-        return statistics;
+        return FillLeaf(step, slice, positions, gradient, null);
     }
 
     /// <summary>
@@ -42,66 +39,104 @@ public sealed class GradientComputer(TrainableModel model, LossFunction loss, Sa
     /// <param name="node">of the tree over the plan's slices</param>
     /// <param name="plan">says which samples a slice has; its positions are those of the training part</param>
     /// <param name="pool">of the layout's length</param>
+    /// <param name="filled">told, while it is computed, from which element on the sum is final: falling offsets, the last is 0. It may read from there on, and take holds</param>
     /// <returns>a part with one holder, the caller</returns>
-    public ReductionTree.Part ComputeNode(long step, TreeNode node, BatchPlan plan, TensorBufferPool pool)
+    public ReductionTree.Part ComputeNode(long step, TreeNode node, BatchPlan plan, TensorBufferPool pool, Action<ReductionTree.Part, int>? filled = null)
     {
         ArgumentNullException.ThrowIfNull(plan);
         ArgumentNullException.ThrowIfNull(pool);
         if (!node.IsIn(plan.Slices))
             throw new ArgumentException($"{node} is no node of a tree over {plan.Slices} slices", nameof(node));
         var sum = pool.Rent();
-        var statistics = Fill(step, node, plan, pool, sum);
+        var statistics = Fill(step, node, plan, pool, sum, filled is null ? null : (soFar, from) => filled(new ReductionTree.Part(sum, 0, pool.Length, soFar), from));
         return new ReductionTree.Part(sum, 0, pool.Length, statistics);
     }
 
     /// <inheritdoc/>
     public void Dispose() => _staging.Dispose();
 
-    private StepStatistics Fill(long step, TreeNode node, BatchPlan plan, TensorBufferPool pool, TensorBuffer sum)
+    private StepStatistics Fill(long step, TreeNode node, BatchPlan plan, TensorBufferPool pool, TensorBuffer sum, Action<StepStatistics, int>? filled)
     {
         if (node.Level == 0)
-            return Compute(step, node.Index, plan.Slice(step, node.Index), sum.Array);
+            return FillLeaf(step, node.Index, plan.Slice(step, node.Index), sum.Array, filled);
         var right = new TreeNode(node.Level - 1, 2 * node.Index + 1);
         if (right.Level == 0)
-            return FillPair(step, right, plan, sum);
-        var statistics = Fill(step, right.Sibling, plan, pool, sum);
+            return FillPair(step, right, plan, sum.Array, filled);
+        var left = Fill(step, right.Sibling, plan, pool, sum, null);
         var addend = pool.Rent();
-        statistics += Fill(step, right, plan, pool, addend);
-        System.Numerics.Tensors.TensorPrimitives.Add(sum.Array, addend.Array, sum.Array);
+        var end = pool.Length;
+        var statistics = Fill(step, right, plan, pool, addend, (soFar, from) =>
+        {
+            var range = from..end;
+            System.Numerics.Tensors.TensorPrimitives.Add(sum.Array.AsSpan(range), addend.Array.AsSpan(range), sum.Array.AsSpan(range));
+            end = from;
+            filled?.Invoke(left + soFar, from);
+        });
         addend.Release();
-        return statistics;
+        return left + statistics;
     }
+
+    private StepStatistics FillLeaf(long step, int slice, ReadOnlySpan<int> positions, float[] gradient, Action<StepStatistics, int>? filled) =>
+        Backward(step, slice, positions, (statistics, first, end) =>
+        {
+            for (var i = end - 1; i >= first; i--)
+                model.Parameters[i].TakeGradient(gradient);
+            filled?.Invoke(statistics, OffsetOf(first));
+        });
 
     /// <summary>Two slices are added from where backward left them: that saves a pass over memory.</summary>
-    private StepStatistics FillPair(long step, TreeNode right, BatchPlan plan, TensorBuffer sum)
+    private StepStatistics FillPair(long step, TreeNode right, BatchPlan plan, float[] sum, Action<StepStatistics, int>? filled)
     {
-        var statistics = Backward(step, right.Index - 1, plan.Slice(step, right.Index - 1));
-        for (var i = 0; i < _left.Length; i++)
-            _left[i] = model.Parameters[i].Gradient();
-        statistics += Backward(step, right.Index, plan.Slice(step, right.Index));
-        for (var i = 0; i < _left.Length; i++)
+        var left = Backward(step, right.Index - 1, plan.Slice(step, right.Index - 1), (_, first, end) =>
         {
-            using var left = _left[i];
-            model.Parameters[i].AddGradient(left, sum.Array);
-        }
-        return statistics;
+            for (var i = first; i < end; i++)
+                _left[i] = model.Parameters[i].Gradient()?.DetachFromDisposeScope();
+        });
+        var statistics = Backward(step, right.Index, plan.Slice(step, right.Index), (soFar, first, end) =>
+        {
+            for (var i = end - 1; i >= first; i--)
+            {
+                using var addend = _left[i];
+                model.Parameters[i].AddGradient(addend, sum);
+            }
+            filled?.Invoke(left + soFar, OffsetOf(first));
+        });
+        return left + statistics;
     }
 
-    /// <summary>Forward and backward; leaves the gradients with the parameters, where there are any.</summary>
-    private StepStatistics Backward(long step, int slice, ReadOnlySpan<int> positions)
+    private int OffsetOf(int parameter) => parameter == 0 ? 0 : model.Parameters[parameter].Offset;
+
+    /// <summary>Forward and backward, stage by stage; the gradients of a stage, where there are any, are with the parameters from first to end when <paramref name="done"/> is told of them, the last stage first.</summary>
+    private StepStatistics Backward(long step, int slice, ReadOnlySpan<int> positions, Action<StepStatistics, int, int> done)
     {
         foreach (var parameter in model.Parameters)
             parameter.ForgetGradient();
         if (positions.IsEmpty)
+        {
+            done(default, 0, model.Parameters.Length);
             return default;
+        }
         model.Enter(training: true);
         model.Random.Begin(step, slice);
         var batch = _staging.Gather(training, positions);
         var weight = loss.Fill(training, positions, _staging);
         using var scope = NewDisposeScope();
-        using var outputs = model.Module.call(batch.Features);
-        using var sum = loss.Of(outputs, batch, nn.Reduction.Sum);
-        sum.backward();
-        return new StepStatistics(weight, sum.item<float>(), SampleVisits.Of(positions));
+        var (inputs, outputs) = (new Tensor[model.Stages.Count], new Tensor[model.Stages.Count]);
+        for (var i = 0; i < outputs.Length; i++)
+        {
+            inputs[i] = i == 0 ? batch.Features : outputs[i - 1].detach().requires_grad_();
+            outputs[i] = model.Stages[i].Call(inputs[i]);
+        }
+        using var sum = loss.Of(outputs[^1], batch, nn.Reduction.Sum);
+        var statistics = new StepStatistics(weight, sum.item<float>(), SampleVisits.Of(positions));
+        for (var i = outputs.Length - 1; i >= 0; i--)
+        {
+            if (i == outputs.Length - 1)
+                sum.backward();
+            else
+                outputs[i].backward([inputs[i + 1].grad!]);
+            done(statistics, model.Stages[i].FirstParameter, model.Stages[i].EndParameter);
+        }
+        return statistics;
     }
 }

@@ -142,7 +142,7 @@ internal sealed class SampleMessages(IActorRef actor)
         yield return new ParameterProtocol.Replies.StepsDone(Shard, Generation, 9, [new(32, 70.5), new(0, double.NaN)]);
         yield return new ParameterProtocol.Replies.StepsDone(Shard, Generation, 9, []) { MaxStaleness = 0 };
         yield return new ParameterProtocol.Replies.BestMarked(Shard, Generation, 9);
-        yield return new ShardCheckpoint(Shard, 9, Tensor(1, 2, 3), [new[] { 4f, 5 }, new[] { 6f, -0f, float.NaN }], Tensor(7, 8, 9), 6);
+        yield return new ShardCheckpoint(Shard, 9, Tensor(1, 2, 3), [Tensor(4, 5), Tensor(6, -0f, float.NaN)], Tensor(7, 8, 9), 6);
         yield return new ShardCheckpoint(Shard, 9, Tensor(1, 2), [], null, 6) { Residuals = [Tensor(1, -0f), Tensor(float.NaN, 2)] };
         yield return new ShardCheckpoint(Shard, 0, Tensor(1), [], null, 0);
     }

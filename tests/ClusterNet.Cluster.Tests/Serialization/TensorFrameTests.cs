@@ -29,14 +29,14 @@ public sealed class TensorFrameTests(SerializationFixture fixture) : IClassFixtu
     public void A_checkpoint_comes_back_whole_whatever_slots_it_has() => Gen.Select(Values, Values.Array[0, 4], Values, Gen.Bool).Sample((weights, slots, best, marked) =>
     {
         var checkpoint = new ShardCheckpoint(
-            Shard, 7, SampleMessages.Tensor(weights), [.. slots.Select(slot => (ReadOnlyMemory<float>)slot)], marked ? SampleMessages.Tensor(best) : null, 5);
+            Shard, 7, SampleMessages.Tensor(weights), [.. slots.Select(slot => SampleMessages.Tensor(slot))], marked ? SampleMessages.Tensor(best) : null, 5);
         StructuralComparer.AssertSame(checkpoint, fixture.RoundTrip(checkpoint));
     });
 
     [Fact]
     public void A_flipped_bit_in_a_checkpoint_is_found_and_named()
     {
-        var checkpoint = new ShardCheckpoint(Shard, 700, SampleMessages.Tensor([.. Enumerable.Range(0, 64).Select(i => i / 3f)]), [new float[64]], null, 0);
+        var checkpoint = new ShardCheckpoint(Shard, 700, SampleMessages.Tensor([.. Enumerable.Range(0, 64).Select(i => i / 3f)]), [SampleMessages.Tensor(new float[64])], null, 0);
         var serializer = fixture.SerializerOf(checkpoint);
         var bytes = serializer.ToBinary(checkpoint);
         var manifest = serializer.Manifest(checkpoint);

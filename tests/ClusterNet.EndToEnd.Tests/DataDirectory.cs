@@ -7,6 +7,7 @@ internal sealed class DataDirectory : IDisposable
 {
     private readonly DirectoryInfo _folder = Directory.CreateTempSubdirectory("clusternet-e2e-");
     private readonly List<Running> _processes = [];
+    private SmallDisk? _disk;
 
     /// <summary>Where the store is.</summary>
     public string Path => System.IO.Path.Combine(_folder.FullName, "data");
@@ -23,6 +24,9 @@ internal sealed class DataDirectory : IDisposable
 
     /// <summary>The path of a file beside the store.</summary>
     public string File(string name) => System.IO.Path.Combine(_folder.FullName, name);
+
+    /// <summary>Puts it on a disk of its own that can be filled; skips the test where that can't be done. Before anything is started here.</summary>
+    public async Task<SmallDisk> MountAsync(int megabytes) => _disk = await SmallDisk.MountAsync(Path, megabytes);
 
     /// <summary>Starts the program on this directory.</summary>
     public Running Start(params string[] args)
@@ -60,6 +64,7 @@ internal sealed class DataDirectory : IDisposable
     {
         foreach (var process in _processes)
             process.Dispose();
+        _disk?.Dispose();
         _folder.Delete(true);
     }
 

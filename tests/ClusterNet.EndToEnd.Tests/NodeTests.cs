@@ -19,6 +19,9 @@ public sealed class NodeTests
         Assert.Contains("SQLite", ready["store"]!.GetValue<string>(), StringComparison.Ordinal);
         await node.SignalAsync(signal);
         Assert.True(await node.EndAsync() == 0, node.ToString());
+        // how Akka goes about it is for the log file alone
+        Assert.DoesNotContain("Singleton", node.ToString(), StringComparison.Ordinal);
+        Assert.Contains("Singleton", directory.Log, StringComparison.Ordinal);
     }
 
     [SkippableFact]

@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using System.Globalization;
+using System.Text;
 using System.Text.Json.Nodes;
 
 namespace ClusterNet.EndToEnd.Tests;
@@ -12,7 +13,7 @@ internal sealed class Running : IDisposable
     private readonly Process _process;
     private readonly string _command;
     private readonly Task<string> _output;
-    private readonly Task<string> _error;
+    private readonly StringBuilder _error = new();
 
     public Running(DataDirectory directory, string[] args)
     {
@@ -24,7 +25,12 @@ internal sealed class Running : IDisposable
             start.ArgumentList.Add(arg);
         _process = Process.Start(start)!;
         _output = _process.StandardOutput.ReadToEndAsync();
-        _error = _process.StandardError.ReadToEndAsync();
+        _process.ErrorDataReceived += (_, line) =>
+        {
+            lock (_error)
+                _error.AppendLine(line.Data);
+        };
+        _process.BeginErrorReadLine();
     }
 
     /// <summary>Waits until the process ends by itself.</summary>
@@ -56,6 +62,25 @@ internal sealed class Running : IDisposable
         }
     }
 
+    /// <summary>Waits until it has written a line with this to standard error, more than before.</summary>
+    /// <param name="text">of the line</param>
+    /// <param name="before">how often it was there</param>
+    /// <returns>how often it is there now</returns>
+    public async Task<int> UntilSaidAsync(string text, int before = 0)
+    {
+        using var patience = new CancellationTokenSource(Patience);
+        using var pace = new PeriodicTimer(TimeSpan.FromMilliseconds(20));
+        while (true)
+        {
+            var times = Said.Split(text).Length - 1;
+            if (times > before)
+                return times;
+            if (_process.HasExited)
+                throw new InvalidOperationException($"it ended and did not say '{text}' more than {before} times: {await OutcomeAsync()}");
+            await pace.WaitForNextTickAsync(patience.Token);
+        }
+    }
+
     /// <summary>Sends SIGKILL: nothing of the process runs any more.</summary>
     public async Task KillAsync()
     {
@@ -82,10 +107,19 @@ internal sealed class Running : IDisposable
         _process.Dispose();
     }
 
+    private string Said
+    {
+        get
+        {
+            lock (_error)
+                return _error.ToString();
+        }
+    }
+
     private async Task<Outcome> OutcomeAsync()
     {
         await _process.WaitForExitAsync();
-        return new Outcome(_command, _process.ExitCode, await _output, await _error, _directory.Log);
+        return new Outcome(_command, _process.ExitCode, await _output, Said, _directory.Log);
     }
 }
 

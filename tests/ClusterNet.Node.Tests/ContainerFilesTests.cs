@@ -66,7 +66,7 @@ public sealed class ContainerFilesTests
             Assert.Equal("true", At(pod, "securityContext", "runAsNonRoot")?.ToString());
             Assert.Equal("false", At(node, "securityContext", "allowPrivilegeEscalation")?.ToString());
             Assert.Equal("node", Assert.Single((YamlSequenceNode)At(node, "args")!).ToString());
-            // a node's HTTP answers once it has joined: until then no other probe counts
+            // a node's HTTP answers once its store does: until then no other probe counts
             foreach (var probe in new[] { "startupProbe", "livenessProbe", "readinessProbe" })
             {
                 var command = ((YamlSequenceNode)At(node, probe, "exec", "command")!).Select(part => part.ToString()).ToArray();

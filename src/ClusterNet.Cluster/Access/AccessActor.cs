@@ -1,5 +1,7 @@
+using System.Runtime.Serialization;
 using Akka.Actor;
 using Akka.Cluster;
+using Akka.Event;
 using Akka.Hosting;
 using ClusterNet.Cluster.Hosting;
 using ClusterNet.Cluster.Models;
@@ -26,7 +28,13 @@ internal sealed class AccessActor : ReceiveActor
     /// <summary>The actor's name on every node.</summary>
     public const string Name = "access";
 
+    // requests that come in pieces, all together: many times the largest that the command line sends
+    private const long MostPiecesBytes = 512L << 20;
+    private static readonly TimeSpan PiecesPatience = TimeSpan.FromSeconds(60);
+
+    private readonly PieceBook _pieces = new(MostPiecesBytes, PiecesPatience, TimeProvider.System);
     private readonly Akka.Cluster.Cluster _cluster = Akka.Cluster.Cluster.Get(Context.System);
+    private readonly ILoggingAdapter _log = Context.GetLogger();
     private int _turn;
 
     public AccessActor(Targets targets)
@@ -39,6 +47,7 @@ internal sealed class AccessActor : ReceiveActor
         Receive<ModelProtocol.Queries.List>(message => targets.Models.Tell(message, Sender));
         Receive<ServingProtocol.IVersionMessage>(message => PassOn(message, Roles.Inference, InferenceHostActor.Name));
         Receive<WorkerProtocol.Commands.Prepare>(Prepare);
+        Receive<AccessProtocol.Commands.Piece>(Take);
     }
 
     public static Props PropsFor(Targets targets) => Props.Create(() => new AccessActor(targets));
@@ -70,7 +79,51 @@ internal sealed class AccessActor : ReceiveActor
             return;
         }
         var chosen = able.FirstOrDefault(member => member.UniqueAddress.Equals(_cluster.SelfUniqueAddress)) ?? able[_turn++ % able.Length];
-        Context.ActorSelection($"{chosen.Address}/user/{name}").Tell(message, Sender);
+        if (chosen.UniqueAddress.Equals(_cluster.SelfUniqueAddress) || !PieceSenderActor.IsNeededFor(message))
+        {
+            Context.ActorSelection($"{chosen.Address}/user/{name}").Tell(message, Sender);
+            return;
+        }
+        // its own access actor has that role at hand
+        var access = Context.ActorSelection($"{chosen.Address}/user/{Name}");
+        Context.ActorOf(PieceSenderActor.PropsFor(access.Tell)).Forward(message);
+    }
+
+    private void Take(AccessProtocol.Commands.Piece piece)
+    {
+        switch (_pieces.Take(piece, out var whole))
+        {
+            case PieceBook.Outcome.Taken:
+                Sender.Tell(new AccessProtocol.Replies.PieceTaken(piece.Request, piece.Index));
+                break;
+            case PieceBook.Outcome.Whole:
+                TakeWhole(piece, whole);
+                break;
+            case PieceBook.Outcome.Full:
+                Sender.Tell(new AccessProtocol.Replies.Unavailable($"the node has no room for more requests as large as this one: all together may have {MostPiecesBytes >> 20} MB; ask for less at once, or later"));
+                break;
+            default:
+                Sender.Tell(new AccessProtocol.Replies.Unavailable("a part of the request was lost on its way; ask again"));
+                break;
+        }
+    }
+
+    private void TakeWhole(AccessProtocol.Commands.Piece last, byte[] whole)
+    {
+        try
+        {
+            var message = Context.System.Serialization.Deserialize(whole, last.Serializer, last.Manifest);
+            // nothing else is sent in pieces
+            if (message is ServingProtocol.IVersionMessage)
+                Self.Forward(message);
+            else
+                Sender.Tell(new AccessProtocol.Replies.Unavailable($"{message.GetType().Name} is no request for a model"));
+        }
+        catch (SerializationException exception)
+        {
+            _log.Warning("A request that came in pieces can't be read: {Reason}", exception.Message);
+            Sender.Tell(new AccessProtocol.Replies.Unavailable("the request can't be read: it comes from a program of another version"));
+        }
     }
 
     private AccessProtocol.Replies.Members Members() => new(

@@ -12,11 +12,30 @@ public static class AccessProtocol
         public sealed record GetMembers;
     }
 
+    /// <summary>What it is told.</summary>
+    public static class Commands
+    {
+        /// <summary>
+        /// A piece of a request that no message between nodes has room for. The next is sent when this one is answered by <see cref="Replies.PieceTaken"/>; the last one is not: whoever sends it gets
+        /// the answer to the request.
+        /// </summary>
+        /// <param name="Request">which request: drawn by who sends it</param>
+        /// <param name="Index">from 0, in order</param>
+        /// <param name="Count">of pieces</param>
+        /// <param name="Serializer">of the request</param>
+        /// <param name="Manifest">of the request</param>
+        /// <param name="Bytes">a part of the request as its serializer writes it</param>
+        public sealed record Piece(string Request, int Index, int Count, int Serializer, string Manifest, ReadOnlyMemory<byte> Bytes);
+    }
+
     /// <summary>What it answers.</summary>
     public static class Replies
     {
         /// <summary>The nodes as the asked one sees them, the oldest first.</summary>
         public sealed record Members(IReadOnlyList<NodeStatus> Nodes);
+
+        /// <summary>A piece is here: the next may come.</summary>
+        public sealed record PieceTaken(string Request, int Index);
 
         /// <summary>To a request that no node can take now: it may be asked again.</summary>
         /// <param name="Reason">for people: what is missing, and what to do</param>

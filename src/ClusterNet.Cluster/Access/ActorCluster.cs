@@ -129,12 +129,16 @@ public abstract class ActorCluster : ICluster
     {
         ArgumentNullException.ThrowIfNull(samples);
         using var activity = Tracing.Serving.StartActivity(TelemetryNames.Activities.Predict)?.SetTag(TelemetryNames.Tags.Model, version.ToString());
-        if (!_road.LeavesNode || SampleBatches.Fit(samples))
+        // a question that is too large for a message goes in pieces, see PieceSenderActor; an answer that could be is asked for in parts
+        var mostRows = _road.LeavesNode && samples.Count > SampleBatches.SmallCount
+            ? SampleBatches.MostRows((await ModelAsync(version.Model, version.Version, cancel).ConfigureAwait(false)).Signature.Classes.Count)
+            : int.MaxValue;
+        if (!_road.LeavesNode || SampleBatches.Fit(samples, mostRows))
             return await PredictOnceAsync(version, samples, activity?.Id, cancel).ConfigureAwait(false);
         // what a model says of a sample does not depend on what it was asked with
         var outputs = new List<float>();
         Prediction? last = null;
-        foreach (var (first, batch) in SampleBatches.Of(samples))
+        foreach (var (first, batch) in SampleBatches.Of(samples, mostRows))
         {
             try
             {
@@ -154,8 +158,6 @@ public abstract class ActorCluster : ICluster
     {
         using var activity = Tracing.Serving.StartActivity(TelemetryNames.Activities.Predict)?.SetTag(TelemetryNames.Tags.Model, version.ToString());
         ArgumentNullException.ThrowIfNull(samples);
-        if (_road.LeavesNode && !SampleBatches.Fit(samples))
-            throw new InputException("samples", $"{samples.Count} of them are too many to send to another node in one piece, and metrics need them in one; evaluate fewer, up to {SampleBatches.MostBytes / 1024} KB");
         var query = new ServingProtocol.Queries.Evaluate(version, samples) { Trace = activity?.Id };
         return Answered<ServingProtocol.Replies.EvaluationDone>(await AskAsync(query, Timeout.InfiniteTimeSpan, cancel).ConfigureAwait(false)).Metrics;
     }

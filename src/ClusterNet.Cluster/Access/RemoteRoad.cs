@@ -63,8 +63,15 @@ internal sealed class RemoteRoad : IClusterRoad, IAsyncDisposable
             $"what listens at {address} does not answer as a ClusterNet node: it is another program, {otherTls}, or it goes by another name there (use the address that its 'is ready at' line says)");
     }
 
-    public Task<object> AskAsync(object message, TimeSpan patience, CancellationToken cancel) =>
-        _client.Ask<object>(new ClusterClient.Send(AccessPath, message, localAffinity: true), patience == Timeout.InfiniteTimeSpan || patience > MostPatience ? MostPatience : patience, cancel);
+    public Task<object> AskAsync(object message, TimeSpan patience, CancellationToken cancel)
+    {
+        var bounded = patience == Timeout.InfiniteTimeSpan || patience > MostPatience ? MostPatience : patience;
+        return PieceSenderActor.IsNeededFor(message)
+            ? _system.ActorOf(PieceSenderActor.PropsFor((piece, sender) => _client.Tell(ToAccess(piece), sender))).Ask<object>(message, bounded, cancel)
+            : _client.Ask<object>(ToAccess(message), bounded, cancel);
+    }
+
+    private static ClusterClient.Send ToAccess(object message) => new(AccessPath, message, localAffinity: true);
 
     public async ValueTask DisposeAsync() => await _system.Terminate().ConfigureAwait(false);
 

@@ -2,6 +2,7 @@ using System.Globalization;
 using System.Text;
 using System.Text.RegularExpressions;
 using ClusterNet.Core.Faults;
+using ClusterNet.Core.Metrics;
 using ClusterNet.Data;
 
 namespace ClusterNet.Cluster.Access;
@@ -12,13 +13,30 @@ internal static partial class SampleBatches
     /// <summary>The most bytes of samples in one message: well within the frames of Akka.Remote.</summary>
     public const int MostBytes = 256 * 1024;
 
+    /// <summary>So many samples have answers that fit into one message, whatever the model.</summary>
+    public const int SmallCount = MostBytes / (MetricAccumulator.MaxClasses * sizeof(float));
+
+    /// <summary>As many samples have answers that fit into one message.</summary>
+    /// <param name="outputs">of a sample</param>
+    public static int MostRows(int outputs) => Math.Max(1, MostBytes / (Math.Max(1, outputs) * sizeof(float)));
+
+    /// <summary>What samples take in a message, about.</summary>
+    public static long BytesOf(RawSamples samples) => samples switch
+    {
+        RawSamples.Array array => ((long)array.Values.Length * sizeof(float)) + array.Targets.Sum(target => 4L + Encoding.UTF8.GetByteCount(target)),
+        RawSamples.Table table => table.Columns.Sum(column => 4L + Encoding.UTF8.GetByteCount(column)) + table.Rows.Sum(SizeOf),
+        _ => 0,
+    };
+
     /// <summary>The samples in order, with the number of the first of each batch.</summary>
-    public static IEnumerable<(int First, RawSamples Samples)> Of(RawSamples samples)
+    /// <param name="samples">to cut</param>
+    /// <param name="mostRows">in a batch</param>
+    public static IEnumerable<(int First, RawSamples Samples)> Of(RawSamples samples, int mostRows = int.MaxValue)
     {
         if (samples is RawSamples.Array array)
         {
             var width = array.Count == 0 ? 0 : array.Values.Length / array.Count;
-            var count = Math.Max(1, MostBytes / Math.Max(1, width * sizeof(float)));
+            var count = Math.Min(mostRows, Math.Max(1, MostBytes / Math.Max(1, width * sizeof(float))));
             for (var first = 0; first == 0 || first < array.Count; first += count)
             {
                 var taken = Math.Min(count, array.Count - first);
@@ -31,7 +49,7 @@ internal static partial class SampleBatches
         while (start == 0 || start < table.Rows.Count)
         {
             var (end, bytes) = (start, 0L);
-            while (end < table.Rows.Count && (end == start || bytes < MostBytes))
+            while (end < table.Rows.Count && end - start < mostRows && (end == start || bytes + SizeOf(table.Rows[end]) <= MostBytes))
                 bytes += SizeOf(table.Rows[end++]);
             yield return (start, table with { Rows = [.. table.Rows.Skip(start).Take(end - start)] });
             start = Math.Max(end, 1);
@@ -39,7 +57,9 @@ internal static partial class SampleBatches
     }
 
     /// <summary>Whether one message takes them all.</summary>
-    public static bool Fit(RawSamples samples) => Of(samples).Take(2).Count() < 2;
+    /// <param name="samples">to send</param>
+    /// <param name="mostRows">in a message</param>
+    public static bool Fit(RawSamples samples, int mostRows = int.MaxValue) => Of(samples, mostRows).Take(2).Count() < 2;
 
     /// <summary>A fault in a batch, numbered as in the whole.</summary>
     public static Fault Renumber(Fault fault, int first) => first == 0 ? fault : fault with

@@ -1,6 +1,9 @@
 using Akka.Actor;
+using Akka.Cluster;
 using Akka.Cluster.Hosting;
+using Akka.Event;
 using Akka.Hosting;
+using Akka.Hosting.Logging;
 using Akka.Remote.Hosting;
 using ClusterNet.Cluster.Access;
 using ClusterNet.Cluster.Lanes;
@@ -68,29 +71,54 @@ public sealed class ClusterNode : IAsyncDisposable
     /// <param name="cancel">gives up</param>
     /// <exception cref="InputException">settings that can't be used, all of them</exception>
     /// <exception cref="ClusterException">the store can't be used, a port is taken, or the cluster has another store</exception>
-    public static async Task<ClusterNode> StartAsync(NodeOptions options, ModelCatalog catalog, Action<ILoggingBuilder>? logging = null, CancellationToken cancel = default)
+    public static async Task<ClusterNode> StartAsync(NodeOptions options, ModelCatalog catalog, Action<ILoggingBuilder>? logging = null, CancellationToken cancel = default) =>
+        await JoinedAsync(await BeginAsync(options, catalog, logging, cancel).ConfigureAwait(false), cancel).ConfigureAwait(false);
+
+    /// <summary>The same with a store that is open already.</summary>
+    internal static async Task<ClusterNode> StartAsync(NodeOptions options, INodeStore store, ModelCatalog catalog, Action<ILoggingBuilder>? logging, CancellationToken cancel) =>
+        await JoinedAsync(await BeginAsync(options, store, catalog, logging, cancel).ConfigureAwait(false), cancel).ConfigureAwait(false);
+
+    /// <summary>Starts a node that joins once <see cref="JoinAsync"/> is called, so that it can be asked how it is meanwhile.</summary>
+    /// <param name="options">what it is told</param>
+    /// <param name="catalog">the models that jobs may name; the same on all nodes</param>
+    /// <param name="logging">where its log goes; nowhere where null</param>
+    /// <param name="cancel">gives up</param>
+    /// <exception cref="InputException">settings that can't be used, all of them</exception>
+    /// <exception cref="ClusterException">the store can't be used, or a port is taken</exception>
+    public static async Task<ClusterNode> BeginAsync(NodeOptions options, ModelCatalog catalog, Action<ILoggingBuilder>? logging = null, CancellationToken cancel = default)
     {
         ArgumentNullException.ThrowIfNull(options);
         if (options.Validate() is { Count: > 0 } faults)
             throw new InputException(faults);
-        return await StartAsync(options, await OpenStoreAsync(options, cancel).ConfigureAwait(false), catalog, logging, cancel).ConfigureAwait(false);
+        return await BeginAsync(options, await OpenStoreAsync(options, cancel).ConfigureAwait(false), catalog, logging, cancel).ConfigureAwait(false);
     }
 
-    /// <summary>The same with a store that is open already.</summary>
-    internal static async Task<ClusterNode> StartAsync(NodeOptions options, INodeStore store, ModelCatalog catalog, Action<ILoggingBuilder>? logging, CancellationToken cancel)
+    private static async Task<ClusterNode> BeginAsync(NodeOptions options, INodeStore store, ModelCatalog catalog, Action<ILoggingBuilder>? logging, CancellationToken cancel)
     {
         IHost? host = null;
         try
         {
             host = Build(options, store, catalog, logging);
             await StartAsync(host, options, cancel).ConfigureAwait(false);
-            var node = new ClusterNode(host, store, options);
+            return new ClusterNode(host, store, options);
+        }
+        catch
+        {
+            await StopAsync(host, store).ConfigureAwait(false);
+            throw;
+        }
+    }
+
+    private static async Task<ClusterNode> JoinedAsync(ClusterNode node, CancellationToken cancel)
+    {
+        try
+        {
             await node.JoinAsync(cancel).ConfigureAwait(false);
             return node;
         }
         catch
         {
-            await StopAsync(host, store).ConfigureAwait(false);
+            await node.DisposeAsync().ConfigureAwait(false);
             throw;
         }
     }
@@ -118,7 +146,7 @@ public sealed class ClusterNode : IAsyncDisposable
         builder.Services.AddSingleton<IHostLifetime, ProgramLifetime>();
         // a node leaves within the bounds of Akka's coordinated shutdown
         builder.Services.Configure<HostOptions>(host => host.ShutdownTimeout = Timeout.InfiniteTimeSpan);
-        builder.Services.AddAkka(NodeConfiguration.SystemName, (akka, _) =>
+        builder.Services.AddAkka(NodeConfiguration.SystemName, (akka, services) =>
         {
             akka
                 .AddHocon(NodeConfiguration.Cluster, HoconAddMode.Prepend)
@@ -129,8 +157,9 @@ public sealed class ClusterNode : IAsyncDisposable
                 {
                     loggers.ClearLoggers();
                     loggers.LogLevel = Akka.Event.LogLevel.InfoLevel;
-                    loggers.AddLoggerFactory();
+                    loggers.AddLogger<NodeLogger>();
                 })
+                .AddSetup(new LoggerFactorySetup(services.GetRequiredService<ILoggerFactory>()))
                 .WithRemoting(new RemoteOptions { HostName = options.Host, Port = options.Port, PublicHostName = options.ReachableHost, EnableSsl = tls is not null })
                 .AddSetup(new LaneSetup(new LaneSettings { Host = options.Host, Port = options.LanePort, PublicHost = options.PublicHost, Tls = tls }))
                 .WithClustering(new ClusterOptions { Roles = [.. options.Roles, .. StoreCheck.RolesOf(store)] });
@@ -182,7 +211,10 @@ public sealed class ClusterNode : IAsyncDisposable
         return null;
     }
 
-    private async Task JoinAsync(CancellationToken cancel)
+    /// <summary>Joins the cluster that the seeds are of, and waits until the node is a member that is up. As long as no seed answers it goes on asking.</summary>
+    /// <param name="cancel">gives up</param>
+    /// <exception cref="ClusterException">the cluster has another store</exception>
+    public async Task JoinAsync(CancellationToken cancel = default)
     {
         var cluster = Akka.Cluster.Cluster.Get(System);
         if (Options.Seeds.Count == 0)
@@ -194,7 +226,16 @@ public sealed class ClusterNode : IAsyncDisposable
             return;
         }
         var seeds = Options.Seeds.Select(seed => NodeAddress.TryParse(seed, out var address) ? address.ToAkka(cluster.SelfAddress.Protocol) : throw new InputException("seeds", seed));
-        await cluster.JoinSeedNodesAsync(seeds, cancel).ConfigureAwait(false);
+        Logging.GetLogger(System, typeof(ClusterNode)).Info("The node asks {Seeds} until one of them takes it in", string.Join(", ", Options.Seeds));
+        try
+        {
+            await cluster.JoinSeedNodesAsync(seeds, cancel).ConfigureAwait(false);
+        }
+        catch (ClusterJoinFailedException exception)
+        {
+            cancel.ThrowIfCancellationRequested();
+            throw new ClusterException($"the node could not join the cluster of {string.Join(", ", Options.Seeds)}: {exception.Message}; its log says more", exception);
+        }
         await SeeItselfAsync(cluster, cancel).ConfigureAwait(false);
         if (StoreCheck.Fault(cluster.State, cluster.SelfMember) is { } fault)
             throw new ClusterException(fault);

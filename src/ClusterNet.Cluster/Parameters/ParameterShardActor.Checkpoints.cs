@@ -10,7 +10,12 @@ namespace ClusterNet.Cluster.Parameters;
 /// <summary>What a shard keeps: checkpoints, the residuals that belong to them, the best weights, and parts of model versions.</summary>
 internal sealed partial class ParameterShardActor
 {
-    private readonly Dictionary<long, (Generation Generation, ShardCheckpoint Checkpoint)> _saving = [];
+    // a store that is slow may lag behind by so much; what waits for one that is silent must not fill the memory
+    private const int MostSaving = 16;
+    private const long MostSavingBytes = 256L << 20;
+
+    private readonly Dictionary<long, (Generation Generation, ShardCheckpoint? Checkpoint)> _saving = [];
+    private long _checkpointBytes;
     private long? _awaitsResiduals;
 
     private void MarkBest(Commands.MarkBest mark)
@@ -65,8 +70,22 @@ internal sealed partial class ParameterShardActor
     private void SaveCheckpoint()
     {
         _awaitsResiduals = null;
-        var checkpoint = _state!.Checkpoint();
-        _saving[checkpoint.Step] = (_state.Generation, checkpoint);
+        var (step, generation) = (_state!.Version, _state.Generation);
+        // asked again for what is on its way
+        var isAgain = _saving.TryGetValue(step, out var earlier);
+        if (isAgain && (earlier.Generation == generation || !_state.Setup.Training.IsAsynchronous))
+            return;
+        if (_saving.Count >= MostSaving || (_saving.Count > 0 && _saving.Count * _checkpointBytes >= MostSavingBytes))
+        {
+            var reason = $"the store has not answered for {_saving.Count} before it";
+            _log.Error("Shard {Shard}: checkpoint of step {Step} was not saved: {Reason}", _state.Shard, step, reason);
+            _coordinator.Tell(new Replies.CheckpointFailed(_state.Shard, generation, step, reason));
+            return;
+        }
+        var checkpoint = _state.Checkpoint();
+        _checkpointBytes = checkpoint.Bytes;
+        // of two that are on their way under one number, it is not known which one the store answers for: neither gives its buffers back
+        _saving[step] = (generation, isAgain ? null : checkpoint);
         _telemetry!.Saving(checkpoint);
         _store.Tell(new SaveSnapshot(new SnapshotMetadata(PersistenceIdOf(checkpoint.Shard), checkpoint.Step, DateTime.UtcNow), checkpoint));
     }
@@ -77,7 +96,7 @@ internal sealed partial class ParameterShardActor
         var isOurs = _saving.Remove(saved.Metadata.SequenceNr, out var saving);
         // after a failure the store may still be reading: then the garbage collector takes the buffers
         if (isOurs)
-            saving.Checkpoint.Release();
+            saving.Checkpoint?.Release();
         if (_state is null || !IsOfThisHistory(isOurs, saving.Generation))
             return;
         Report();

@@ -21,6 +21,9 @@ internal sealed partial class ParameterShardActor : ReceiveActor, IWithTimers
     private static readonly TimeSpan LeaveTime = TimeSpan.FromSeconds(8);
     private static readonly TimeSpan RepeatInterval = TimeSpan.FromSeconds(2);
 
+    // a store that is silent would have a connection held by each question
+    private static readonly TimeSpan StoreRepeatInterval = TimeSpan.FromSeconds(10);
+
     private readonly IActorRef _store;
     private readonly Lane _lane = Lane.Get(Context.System);
     private readonly JobLog _log;
@@ -142,12 +145,13 @@ internal sealed partial class ParameterShardActor : ReceiveActor, IWithTimers
             _opening.WeightsSource.Tell(new Queries.PullInitial(shard, _opening.Generation, _state!.Range));
         else
             _store.Tell(new LoadSnapshot(PersistenceIdOf(shard), new SnapshotSelectionCriteria(step, DateTime.MaxValue, step, null), step));
-        Timers.StartSingleTimer(Tick.RepeatOpening, Tick.RepeatOpening, RepeatInterval);
+        Timers.StartSingleTimer(Tick.RepeatOpening, Tick.RepeatOpening, step == 0 ? RepeatInterval : StoreRepeatInterval);
     }
 
     private void Loaded(LoadSnapshotResult result)
     {
-        if (_opening is not { RestoreStep: > 0 and var step })
+        // an answer to an earlier generation's question says nothing of this one's checkpoint
+        if (_opening is not { RestoreStep: > 0 and var step } || result.ToSequenceNr != step)
             return;
         if (result.Snapshot?.Snapshot is not ShardCheckpoint checkpoint || checkpoint.Step != step)
         {
@@ -172,7 +176,10 @@ internal sealed partial class ParameterShardActor : ReceiveActor, IWithTimers
         if (ShardCheckpoint.IsDamage(failure))
             OpenFailed(failure.Message);
         else if (_opening is { } opening)
+        {
             _log.Error("Shard {Shard}: the store does not give the checkpoint of step {Step}: {Reason}; asking again", opening.Shard, opening.RestoreStep, failure.Message);
+            Timers.StartSingleTimer(Tick.RepeatOpening, Tick.RepeatOpening, RepeatInterval);
+        }
     }
 
     private void Initialized(Replies.Pulled initial)

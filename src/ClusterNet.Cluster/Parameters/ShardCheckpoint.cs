@@ -26,6 +26,9 @@ public sealed record ShardCheckpoint(ShardId Shard, long Step, TensorPayload Wei
             payload.Release();
     }
 
+    /// <summary>What it holds in memory.</summary>
+    internal long Bytes => sizeof(float) * ((long)Weights.Length + Slots.Sum(slot => (long)slot.Length) + (Best?.Length ?? 0) + Residuals.Sum(residual => (long)residual.Length));
+
     /// <summary>Whether a failure to read a checkpoint says that the checkpoint is damaged, as against a store that can't be reached.</summary>
     internal static bool IsDamage(Exception failure) => failure switch
     {

@@ -1,6 +1,7 @@
 using Akka.Actor;
 using ClusterNet.Cluster.Access;
 using ClusterNet.Cluster.Hosting;
+using Google.Protobuf;
 using static ClusterNet.Cluster.Access.AccessProtocol;
 
 namespace ClusterNet.Cluster.Serialization;
@@ -19,6 +20,14 @@ internal sealed class AccessSerializer(ExtendedActorSystem system) : ProtocolSer
             "A:members",
             m => new Wire.AccessMembers { Members = { m.Nodes.Select(ToWire) } },
             w => new Replies.Members([.. w.Members.Select(FromWire)]))
+        .Add<Commands.Piece, Wire.AccessPiece>(
+            "A:piece",
+            m => new Wire.AccessPiece { Request = m.Request, Index = m.Index, Count = m.Count, Serializer = m.Serializer, Manifest = m.Manifest, Bytes = UnsafeByteOperations.UnsafeWrap(m.Bytes) },
+            w => new Commands.Piece(w.Request, w.Index, w.Count, w.Serializer, w.Manifest, w.Bytes.Memory))
+        .Add<Replies.PieceTaken, Wire.AccessPieceTaken>(
+            "A:piece-taken",
+            m => new Wire.AccessPieceTaken { Request = m.Request, Index = m.Index },
+            w => new Replies.PieceTaken(w.Request, w.Index))
         .Add<Replies.Unavailable, Wire.AccessUnavailable>(
             "A:unavailable",
             m => new Wire.AccessUnavailable { Reason = m.Reason },

@@ -23,6 +23,8 @@ internal sealed class MembershipCheck(ActorSystem system) : IHealthCheck
             return HealthCheckResult.Unhealthy("the actor system has ended");
         var cluster = Akka.Cluster.Cluster.Get(system);
         var status = cluster.SelfMember.Status;
+        if (!cluster.IsTerminated && status is MemberStatus.Removed or MemberStatus.Joining or MemberStatus.WeaklyUp)
+            return HealthCheckResult.Unhealthy(status == MemberStatus.Removed ? "the node has not joined its cluster yet: none of the seeds has taken it in so far" : "the node is joining its cluster");
         if (cluster.IsTerminated || status != MemberStatus.Up)
             return HealthCheckResult.Unhealthy($"the node is {(cluster.IsTerminated ? "no member any more" : status.ToString().ToLowerInvariant())}, not up");
         var unreachable = cluster.State.Unreachable.Count;

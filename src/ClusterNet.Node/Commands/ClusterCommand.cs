@@ -174,6 +174,8 @@ internal static class ClusterCommand
         run.Screen.Out.Write(table);
         if (!hasPostgres && roles.Length > 1)
             run.Screen.Line("Only the first node holds jobs and weights: a SQLite store belongs to one process. With --postgres all could, and any of them may die.");
+        if (nodes.Count == 2)
+            run.Screen.Line($"With two nodes {nodes.MinBy(node => NodeAddress.TryParse(node.Address, out var address) ? address.Port : 0)!.Name} goes on without the other, and the other ends with it: it can't know which of them was cut off. With three any one may die.");
         run.Screen.Line($"Train on it: clusternet train config/jobs/breast-cancer.yaml --cluster {nodes[0].Address}");
         run.Screen.Line("End it:      clusternet cluster stop");
     }

@@ -65,9 +65,17 @@ internal static class NodeCommand
                 $"WARNING: this node listens on {options.Host} without TLS: whoever reaches its ports can read the data and change the models. Give it tls.certificate, tls.key and tls.authorities, or keep it on loopback.");
         }
         await using var log = NodeLog.Create(options.DataDirectory, options.Name, isConsole: true, options.LogFormat);
-        await using var node = await ClusterNode.StartAsync(options, run.Host.Services.GetRequiredService<ModelCatalog>(), logging => logging.AddSerilog(log), run.Interrupt);
-        // ends after the node: who asks meanwhile is told that it leaves
+        await using var node = await ClusterNode.BeginAsync(options, run.Host.Services.GetRequiredService<ModelCatalog>(), logging => logging.AddSerilog(log), run.Interrupt);
+        // before it joins and until it has left: who asks meanwhile is told so
         await using var endpoints = await ListenAsync(node, logging => logging.AddSerilog(log), run.Interrupt);
+        try
+        {
+            await node.JoinAsync(run.Interrupt);
+        }
+        catch (OperationCanceledException) when (run.Interrupt.IsCancellationRequested)
+        {
+            return await LeaveAsync(run, node);
+        }
         Announce(run, node, endpoints);
 
         var asked = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);

@@ -45,6 +45,44 @@ public sealed class ClusterNodeTests
     }
 
     [Fact]
+    public async Task Requests_of_megabytes_come_to_another_node_and_are_answered_as_on_that_node()
+    {
+        await using var nodes = new Nodes();
+        await nodes.StartAsync(new NodeOptions { Name = "store", Roles = [Roles.Coordinator, Roles.Parameters, Roles.Inference, Roles.Worker] });
+        await nodes.StartAsync(new NodeOptions { Name = "door", Roles = [Roles.Gateway] });
+        var here = nodes.All[0].Cluster;
+        var version = (await TrainAsync(nodes, here)).Version;
+        var random = new Random(1);
+        // nearly twice what one message between nodes takes
+        var values = Enumerable.Range(0, 30 * 16_000).Select(_ => random.NextSingle() * 100).ToArray();
+        var targets = Enumerable.Range(0, 16_000).Select(_ => random.Next(2) == 0 ? "0" : "1").ToArray();
+        var array = new RawSamples.Array([30], values, targets);
+        await using var outside = await RemoteCluster.ConnectAsync(nodes.All[1].Address);
+        foreach (var there in new[] { nodes.All[1].Cluster, outside })
+        {
+            Assert.Equal(await here.EvaluateAsync(version, array), await there.EvaluateAsync(version, array).WaitAsync(Nodes.Patience));
+            Assert.Equal((await here.PredictAsync(version, array)).Outputs.ToArray(), (await there.PredictAsync(version, array).WaitAsync(Nodes.Patience)).Outputs.ToArray());
+            // a fault is numbered as in the whole
+            var faults = new List<string>();
+            foreach (var cluster in new[] { here, there })
+                faults.Add((await Assert.ThrowsAsync<InputException>(() => cluster.EvaluateAsync(version, array with { Targets = [.. targets[..^1], "neither"] }))).Message);
+            Assert.Equal(faults[0], faults[1]);
+        }
+    }
+
+    [Fact]
+    public async Task Two_nodes_are_told_that_they_are_too_few()
+    {
+        await using var nodes = new Nodes();
+        await nodes.StartAsync(new NodeOptions { Name = "one", Roles = [Roles.Gateway] });
+        await nodes.StartAsync(new NodeOptions { Name = "two", Roles = [Roles.Gateway] });
+        using var patience = new CancellationTokenSource(Nodes.Patience);
+        using var looks = new PeriodicTimer(TimeSpan.FromMilliseconds(50));
+        while (!nodes.Log.Contains("The cluster has two nodes", StringComparison.Ordinal))
+            await looks.WaitForNextTickAsync(patience.Token);
+    }
+
+    [Fact]
     public async Task A_node_with_another_store_is_refused()
     {
         await using var nodes = new Nodes();

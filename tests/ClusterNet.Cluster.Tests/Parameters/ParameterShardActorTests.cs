@@ -132,6 +132,50 @@ public class ParameterShardActorTests : TestKit
     }
 
     [Fact]
+    public async Task A_store_that_is_silent_holds_up_no_step_and_no_more_than_so_many_checkpoints()
+    {
+        var store = CreateTestProbe();
+        var shard = await OpenAsync(store.Ref);
+        var worker = CreateTestProbe();
+        var saves = new Dictionary<long, SaveSnapshot>();
+        Replies.CheckpointFailed? failed = null;
+        for (var step = 0; step < 100; step++)
+        {
+            worker.Send(shard, Push(step, new TreeNode(1, 0), 2, 2, 2));
+            await worker.ExpectMsgAsync<Replies.Pulled>();
+        }
+        failed = await FishForMessageAsync<Replies.CheckpointFailed>(_ => true);
+        Assert.Contains("the store has not answered", failed.Reason, StringComparison.Ordinal);
+        for (var step = 2L; step < failed.Step; step += 2)
+            saves.Add(step, await store.ExpectMsgAsync<SaveSnapshot>(save => Assert.Equal(step, save.Metadata.SequenceNr)));
+        await store.ExpectNoMsgAsync(TimeSpan.Zero);
+        // once it answers the next is saved again
+        store.Send(shard, new SaveSnapshotSuccess(saves[2].Metadata));
+        Assert.Equal(2, (await FishForMessageAsync<Replies.CheckpointSaved>(_ => true)).Step);
+        for (var step = 100; step < 102; step++)
+        {
+            worker.Send(shard, Push(step, new TreeNode(1, 0), 2, 2, 2));
+            await worker.ExpectMsgAsync<Replies.Pulled>();
+        }
+        Assert.Equal(102, (await store.ExpectMsgAsync<SaveSnapshot>()).Metadata.SequenceNr);
+    }
+
+    [Fact]
+    public async Task An_answer_to_an_earlier_generations_question_says_nothing_of_this_ones_checkpoint()
+    {
+        var store = CreateTestProbe();
+        var shard = Sys.ActorOf(Props.Create(() => new ParameterShardActor(store)));
+        shard.Tell(new Commands.Open(Shard, new Generation(1), Setup, 4, ActorRefs.Nobody));
+        await store.ExpectMsgAsync<LoadSnapshot>();
+        shard.Tell(new Commands.Open(Shard, new Generation(2), Setup, 2, ActorRefs.Nobody));
+        await store.ExpectMsgAsync<LoadSnapshot>(load => Assert.Equal(2, load.ToSequenceNr));
+        store.Send(shard, new LoadSnapshotResult(null, 4));
+        await ExpectNoMsgAsync(TimeSpan.Zero);
+        store.Send(shard, new LoadSnapshotResult(null, 2));
+        Assert.Equal(2, (await ExpectMsgAsync<Replies.OpenFailed>()).RestoreStep);
+    }
+
+    [Fact]
     public async Task Shards_that_clip_by_the_norm_finish_a_step_together_and_only_then()
     {
         var layout = TestJobs.Layout(1025);

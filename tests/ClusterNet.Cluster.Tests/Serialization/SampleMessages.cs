@@ -275,6 +275,9 @@ internal sealed class SampleMessages(IActorRef actor)
         yield return new AccessProtocol.Replies.Members([]);
         yield return new AccessProtocol.Replies.Members([new NodeStatus(new NodeAddress("[::1]", 65535), "weaklyup", false, ["worker", ""]), new NodeStatus(new NodeAddress("", 0), "", true, [])]);
         yield return new AccessProtocol.Replies.Unavailable("grün ≠ 緑");
+        yield return new AccessProtocol.Commands.Piece("", 0, 1, 0, "", default);
+        yield return new AccessProtocol.Commands.Piece("0f", 6, 7, int.MaxValue, "S:predict", new byte[] { 0, 255, 7 });
+        yield return new AccessProtocol.Replies.PieceTaken("0f", int.MaxValue);
     }
 
     private static IEnumerable<Type> Nested(Type type) =>

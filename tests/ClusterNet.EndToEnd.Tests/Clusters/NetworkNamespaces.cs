@@ -23,6 +23,9 @@ internal sealed class NetworkNamespaces : ClusterPlace, IAsyncDisposable
 
     private NetworkNamespaces(int nodes) => _nodes = nodes;
 
+    /// <summary>The address of this machine that all of them reach.</summary>
+    public string Outside => $"{_network}.1";
+
     private string Bridge => $"{_name}b";
 
     /// <summary>Makes them, or skips the test where the machine does not allow it.</summary>
@@ -57,6 +60,17 @@ internal sealed class NetworkNamespaces : ClusterPlace, IAsyncDisposable
         _store ??= new TcpForwarder($"{_network}.1", server.Host!, server.Port);
         (server.Host, server.Port) = ($"{_network}.1", _store.Port);
         return server.ConnectionString;
+    }
+
+    /// <summary>Has the nodes know each other, and others, by names.</summary>
+    /// <param name="addresses">by name</param>
+    public async Task GiveNamesAsync(IReadOnlyDictionary<string, string> addresses)
+    {
+        for (var node = 0; node < _nodes; node++)
+        {
+            Directory.CreateDirectory(NamesOf(Name(node)));
+            await File.WriteAllLinesAsync(Path.Combine(NamesOf(Name(node)), "hosts"), ["127.0.0.1 localhost", .. addresses.Select(pair => $"{pair.Value} {pair.Key}")]);
+        }
     }
 
     /// <summary>From now on nothing passes between the two sides. Each still reaches the store.</summary>
@@ -95,6 +109,9 @@ internal sealed class NetworkNamespaces : ClusterPlace, IAsyncDisposable
             await _store.DisposeAsync();
         await RemoveAsync(_name);
     }
+
+    // what lies there stands in the place of /etc/hosts for a process that "ip netns exec" starts
+    private static string NamesOf(string name) => Path.Combine("/etc/netns", name);
 
     private string Name(int node) => string.Create(CultureInfo.InvariantCulture, $"{_name}{node}");
 
@@ -146,6 +163,8 @@ internal sealed class NetworkNamespaces : ClusterPlace, IAsyncDisposable
                 await Tool.TryAsync("kill", "-KILL", process);
             // the cable goes with it
             await Tool.TryAsync("ip", "netns", "delete", name);
+            if (Directory.Exists(NamesOf(name)))
+                Directory.Delete(NamesOf(name), true);
         }
         foreach (var line in (await Tool.TryAsync("ip", "-o", "-br", "link", "show", "type", "bridge")).Text.Split('\n').Where(line => IsOf(line, prefix)))
             await Tool.TryAsync("ip", "link", "delete", line.Split(' ')[0]);

@@ -10,6 +10,9 @@ public sealed class PartitionTests(ITestOutputHelper output)
     public Task The_coordinators_node_and_a_worker_lose_their_cables() => SplitAsync("digits-cnn.yaml", 400, isCoordinators: true, isUnplugged: true);
 
     [SkippableFact]
+    public Task The_coordinators_node_is_cut_off_and_still_reaches_the_store() => SplitAsync("breast-cancer.yaml", 1000, isCoordinators: true, isUnplugged: false);
+
+    [SkippableFact]
     public Task The_coordinators_side_is_the_larger() => SplitAsync("digits-gru.yaml", 400, isCoordinators: false, isUnplugged: false);
 
     private async Task SplitAsync(string file, int steps, bool isCoordinators, bool isUnplugged)
@@ -42,5 +45,6 @@ public sealed class PartitionTests(ITestOutputHelper output)
         await SameHash.RequireAsync(file, steps, await cluster.EndOfAsync(job));
         var models = (await cluster.RunAsync("models", "list", "--json")).Expect(0).Document["models"]!.AsArray();
         Assert.Equal(job, Assert.Single(models)!["job"]!.GetValue<string>());
+        Assert.Empty(await cluster.Store.JournalFaultsAsync());
     }
 }

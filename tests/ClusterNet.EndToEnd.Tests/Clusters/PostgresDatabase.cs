@@ -39,6 +39,40 @@ internal sealed class PostgresDatabase : IAsyncDisposable
         return Convert.ToInt64(await command.ExecuteScalarAsync(), CultureInfo.InvariantCulture);
     }
 
+    /// <summary>What is wrong with the journal: whoever wrote it must have written one history, without a gap and in one order.</summary>
+    public async Task<IReadOnlyList<string>> JournalFaultsAsync()
+    {
+        await using var connection = new NpgsqlConnection(Unpooled(ConnectionString));
+        await connection.OpenAsync();
+        await using var command = new NpgsqlCommand(
+            "SELECT persistence_id FROM (SELECT persistence_id, sequence_number, row_number() OVER (PARTITION BY persistence_id ORDER BY ordering) AS place FROM journal) AS events "
+            + "WHERE sequence_number <> place GROUP BY persistence_id",
+            connection);
+        await using var reader = await command.ExecuteReaderAsync();
+        var faults = new List<string>();
+        while (await reader.ReadAsync())
+            faults.Add(reader.GetString(0));
+        return faults;
+    }
+
+    /// <summary>Turns one bit over in the middle of the latest checkpoints of a shard, and gives their steps, the latest first.</summary>
+    public async Task<IReadOnlyList<long>> DamageCheckpointsAsync(string job, int shard, int count)
+    {
+        await using var connection = new NpgsqlConnection(Unpooled(ConnectionString));
+        await connection.OpenAsync();
+        await using var command = new NpgsqlCommand(
+            "UPDATE snapshot SET snapshot = set_byte(snapshot, length(snapshot) / 2, get_byte(snapshot, length(snapshot) / 2) # 4) WHERE persistence_id = @id "
+            + "AND sequence_number IN (SELECT sequence_number FROM snapshot WHERE persistence_id = @id ORDER BY sequence_number DESC LIMIT @count) RETURNING sequence_number",
+            connection);
+        command.Parameters.AddWithValue("id", string.Create(CultureInfo.InvariantCulture, $"shard-{job}-{shard}"));
+        command.Parameters.AddWithValue("count", count);
+        await using var reader = await command.ExecuteReaderAsync();
+        var steps = new List<long>();
+        while (await reader.ReadAsync())
+            steps.Add(reader.GetInt64(0));
+        return [.. steps.OrderDescending()];
+    }
+
     /// <summary>Drops the database, whoever is still connected.</summary>
     public async ValueTask DisposeAsync()
     {

@@ -28,4 +28,38 @@ public sealed class StoreFailureTests(ITestOutputHelper output)
         await server.StartAgainAsync();
         await SameHash.RequireAsync(File, Steps, await cluster.EndOfAsync(job));
     }
+
+    [SkippableFact]
+    public async Task The_store_takes_connections_and_never_answers()
+    {
+        await using var store = new SilentStore();
+        await using var cluster = await ProcessCluster.StartAsync(output, store, ProcessCluster.Stateful, ProcessCluster.Stateful, ProcessCluster.Worker);
+        var job = await cluster.SubmitAsync(File, [.. SameHash.Settings(Steps), "training.workers=2", "training.shards=2"]);
+        await cluster.UntilCheckpointAsync(job, 40);
+        store.Freeze();
+        // within the bound that its connection string gives, not when TCP gives up
+        await cluster.UntilLoggedAsync(" was not saved: ");
+        Assert.All(cluster.Nodes, node => Assert.True(node.Process.IsRunning, $"{node.Name} has ended: {node.Process}"));
+        store.Thaw();
+        await SameHash.RequireAsync(File, Steps, await cluster.EndOfAsync(job));
+        Assert.Empty(await cluster.Store.JournalFaultsAsync());
+    }
+
+    [SkippableFact]
+    public async Task A_checkpoint_is_damaged_in_PostgreSQL()
+    {
+        await using var cluster = await ProcessCluster.StartAsync(output, ProcessCluster.Stateful, ProcessCluster.Worker);
+        var job = await cluster.SubmitAsync(File, [.. SameHash.Settings(Steps), "training.shards=2", "training.checkpoint.keep=4"]);
+        await cluster.UntilCheckpointAsync(job, 120);
+        var nodes = cluster.Nodes.ToArray();
+        await cluster.KillAllAsync();
+        // the latest may have been saved and not committed
+        var damaged = await cluster.Store.DamageCheckpointsAsync(job, shard: 1, count: 2);
+        await cluster.RestartAsync(nodes);
+        var done = await cluster.EndOfAsync(job);
+        await SameHash.RequireAsync(File, Steps, done);
+        await cluster.UntilLoggedAsync($"checkpoint of step {damaged[1]} can't be read");
+        Assert.Contains(done["generations"]!.AsArray(), generation =>
+            generation!["reason"]!.GetValue<string>().Contains("damaged", StringComparison.Ordinal) && generation["restore_step"]!.GetValue<long>() is > 0 and var step && step < damaged[1]);
+    }
 }

@@ -45,7 +45,8 @@ internal sealed class PieceBook(long mostBytes, TimeSpan patience, TimeProvider 
         {
             return Outcome.Taken;
         }
-        if (piece.Index != known.Pieces.Count || piece.Count != known.Count)
+        // nothing that takes no room may be kept without end
+        if (piece.Index != known.Pieces.Count || piece.Count != known.Count || piece.Bytes.IsEmpty)
         {
             Drop(piece.Request, known);
             return Outcome.Unexpected;

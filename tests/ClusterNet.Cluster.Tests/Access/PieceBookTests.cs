@@ -41,6 +41,7 @@ public sealed class PieceBookTests
         Assert.Equal(Outcome.Unexpected, book.Take(Piece(0, 1), out _));
         Assert.Equal(Outcome.Unexpected, book.Take(Piece(0, 0) with { Count = 0 }, out _));
         Assert.Equal(Outcome.Unexpected, book.Take(Piece(0, 0) with { Index = -1 }, out _));
+        Assert.Equal(Outcome.Unexpected, book.Take(Piece(0, 0) with { Bytes = Array.Empty<byte>() }, out _));
     }
 
     [Fact]

@@ -1,6 +1,6 @@
 using Akka.Actor;
-using ClusterNet.Cluster.Serving;
 using ClusterNet.Cluster;
+using ClusterNet.Cluster.Serving;
 using ClusterNet.Core.Faults;
 using ClusterNet.Gateway.Access;
 using ClusterNet.Gateway.Api;
@@ -11,6 +11,8 @@ using ClusterNet.Gateway.Store;
 using ClusterNet.Gateway.Telemetry;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Hosting;
+using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Routing;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
@@ -37,6 +39,7 @@ public sealed class GatewayServer : IAsyncDisposable
     private readonly ApiKeyStore _keys;
     private readonly IActorRef _events;
     private readonly TimeSpan _patience;
+    private int _isStopped;
 
     private GatewayServer(WebApplication app, AuditLog? audit, ApiKeyStore keys, IActorRef events, GatewaySettings settings, bool isAuthenticated, int addresses)
     {
@@ -55,6 +58,9 @@ public sealed class GatewayServer : IAsyncDisposable
 
     /// <summary>Whether callers must say who they are.</summary>
     public bool IsAuthenticated { get; }
+
+    /// <summary>All that can be asked of it, with what each asks of its caller.</summary>
+    internal IReadOnlyList<Endpoint> Endpoints => [.. ((IEndpointRouteBuilder)_app).DataSources.SelectMany(source => source.Endpoints)];
 
     /// <summary>Listens.</summary>
     /// <param name="settings">what it is told</param>
@@ -101,6 +107,8 @@ public sealed class GatewayServer : IAsyncDisposable
     /// <summary>Takes nothing new, finishes what it holds within its patience, and writes the audit log out.</summary>
     public async ValueTask DisposeAsync()
     {
+        if (Interlocked.Exchange(ref _isStopped, 1) != 0)
+            return;
         using var patience = new CancellationTokenSource(_patience);
         await _app.StopAsync(patience.Token).ConfigureAwait(false);
         await _app.DisposeAsync().ConfigureAwait(false);

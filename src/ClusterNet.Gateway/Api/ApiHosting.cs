@@ -33,6 +33,7 @@ internal static class ApiHosting
             json.SerializerOptions.PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower;
             json.SerializerOptions.Converters.Add(new FiniteNumbers());
         });
+        services.Configure<RouteHandlerOptions>(routes => routes.ThrowOnBadRequest = true);
         services.AddEndpointsApiExplorer();
         services.AddOpenApi(Document, options =>
         {
@@ -55,8 +56,10 @@ internal static class ApiHosting
     public static void MapApi(this IEndpointRouteBuilder endpoints, AuditLog? audit, EventFeed feed, TimeProvider clock)
     {
         var api = endpoints.MapGroup("/api");
+        // around the acts, too: one that can't be written down is answered as what it is
         api.AddEndpointFilter(ApiFailures.FilterAsync);
-        api.AddEndpointFilter((call, next) => AuditedActs.Filter(audit, feed, clock)(call, next));
+        api.AddEndpointFilter(AuditedActs.Filter(audit, feed, clock));
+        api.AddEndpointFilter(ApiFailures.FilterAsync);
         api.MapJobs();
         api.MapModels();
         api.MapCluster();

@@ -10,6 +10,9 @@ public static class AuditTable
 {
     private const string Columns = "chain, sequence, at, actor, client, action, subject, version, weights, input, output, outcome, request, trace, input_data, output_data, previous, hash";
 
+    private const string InsertText =
+        $"INSERT INTO audit_log ({Columns}) VALUES (@chain, @sequence, @at, @actor, @client, @action, @subject, @version, @weights, @input, @output, @outcome, @request, @trace, @input_data, @output_data, @previous, @hash)";
+
     /// <summary>The heads of all chains, as they stand beside the records.</summary>
     /// <exception cref="ClusterException">the store does not answer</exception>
     public static IReadOnlyList<AuditHead> Heads(GatewayStore store)
@@ -65,19 +68,10 @@ public static class AuditTable
     internal static void Append(DbConnection connection, IReadOnlyList<AuditRecord> records)
     {
         using var transaction = connection.BeginTransaction();
-        using (var insert = GatewayStore.Command(
-            connection,
-            $"INSERT INTO audit_log ({Columns}) VALUES (@chain, @sequence, @at, @actor, @client, @action, @subject, @version, @weights, @input, @output, @outcome, @request, @trace, @input_data, @output_data, @previous, @hash)",
-            transaction))
-        {
-            var parameters = Parameters(insert);
-            insert.Prepare();
-            foreach (var record in records)
-            {
-                Fill(parameters, record);
-                insert.ExecuteNonQuery();
-            }
-        }
+        if (connection.CanCreateBatch)
+            InsertTogether(connection, transaction, records);
+        else
+            InsertEach(connection, transaction, records);
         var last = records[^1];
         using var head = GatewayStore.Command(
             connection,
@@ -90,27 +84,56 @@ public static class AuditTable
         transaction.Commit();
     }
 
-    private static DbParameter[] Parameters(DbCommand command) =>
-    [
-        GatewayStore.Add(command, "chain", DbType.String),
-        GatewayStore.Add(command, "sequence", DbType.Int64),
-        GatewayStore.Add(command, "at", DbType.Int64),
-        GatewayStore.Add(command, "actor", DbType.String),
-        GatewayStore.Add(command, "client", DbType.String),
-        GatewayStore.Add(command, "action", DbType.String),
-        GatewayStore.Add(command, "subject", DbType.String),
-        GatewayStore.Add(command, "version", DbType.Int64),
-        GatewayStore.Add(command, "weights", DbType.String),
-        GatewayStore.Add(command, "input", DbType.Binary),
-        GatewayStore.Add(command, "output", DbType.Binary),
-        GatewayStore.Add(command, "outcome", DbType.String),
-        GatewayStore.Add(command, "request", DbType.String),
-        GatewayStore.Add(command, "trace", DbType.String),
-        GatewayStore.Add(command, "input_data", DbType.Binary),
-        GatewayStore.Add(command, "output_data", DbType.Binary),
-        GatewayStore.Add(command, "previous", DbType.Binary),
-        GatewayStore.Add(command, "hash", DbType.Binary),
-    ];
+    private static void InsertEach(DbConnection connection, DbTransaction transaction, IReadOnlyList<AuditRecord> records)
+    {
+        using var insert = GatewayStore.Command(connection, InsertText, transaction);
+        var parameters = Parameters(insert.CreateParameter, insert.Parameters);
+        insert.Prepare();
+        foreach (var record in records)
+        {
+            Fill(parameters, record);
+            insert.ExecuteNonQuery();
+        }
+    }
+
+    /// <summary>In one round trip, where the database is elsewhere.</summary>
+    private static void InsertTogether(DbConnection connection, DbTransaction transaction, IReadOnlyList<AuditRecord> records)
+    {
+        using var batch = connection.CreateBatch();
+        batch.Transaction = transaction;
+        foreach (var record in records)
+        {
+            var insert = batch.CreateBatchCommand();
+#pragma warning disable CA2100 // a constant
+            insert.CommandText = InsertText;
+#pragma warning restore CA2100
+            Fill(Parameters(insert.CreateParameter, insert.Parameters), record);
+            batch.BatchCommands.Add(insert);
+        }
+        batch.ExecuteNonQuery();
+    }
+
+    private static DbParameter[] Parameters(Func<DbParameter> create, DbParameterCollection parameters)
+    {
+        return
+        [
+            .. Columns.Split(", ").Select(Add),
+        ];
+
+        DbParameter Add(string name)
+        {
+            var parameter = create();
+            parameter.ParameterName = name;
+            parameter.DbType = name switch
+            {
+                "sequence" or "at" or "version" => DbType.Int64,
+                "input" or "output" or "input_data" or "output_data" or "previous" or "hash" => DbType.Binary,
+                _ => DbType.String,
+            };
+            parameters.Add(parameter);
+            return parameter;
+        }
+    }
 
     private static void Fill(DbParameter[] parameters, AuditRecord record)
     {

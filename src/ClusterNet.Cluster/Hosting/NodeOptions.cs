@@ -67,6 +67,9 @@ public sealed record NodeOptions
     /// <summary><see cref="TextLog"/> or <see cref="JsonLog"/>.</summary>
     public string LogFormat { get; init; } = TextLog;
 
+    /// <summary>How models are served; the same on all nodes of a cluster.</summary>
+    public Serving.ServingOptions Serving { get; init; } = new();
+
     /// <summary>HOCON that goes before all that is generated: the last word on Akka's settings.</summary>
     public string Hocon { get; init; } = "";
 

@@ -12,29 +12,30 @@ namespace ClusterNet.Cluster.Serving;
 /// <summary>A version on TorchSharp: the module, its loss, which says what outputs mean, and the preparation that travels with it.</summary>
 internal sealed class ServedModel : IServedModel
 {
-    /// <summary>
-    /// Samples that the module always sees at once, padded where there are fewer: a matrix product of another height may add in another order, and then a prediction would depend
-    /// on what was merged with it. A request of one sample pays for as many.
-    /// </summary>
-    public const int MicroBatch = 16;
-
     private readonly TrainableModel _model;
     private readonly FittedPreparation _preparation;
     private readonly LossFunction _loss;
     private readonly Predictor _predictor;
     private readonly Evaluator _evaluator;
 
-    private ServedModel(TrainableModel model, FittedPreparation preparation, LossFunction loss)
+    private ServedModel(TrainableModel model, FittedPreparation preparation, LossFunction loss, int warmUp)
     {
         _model = model;
         _preparation = preparation;
         _loss = loss;
-        _predictor = new Predictor(model, loss, MicroBatch);
+        // whatever a sample is computed together with, its bits are the same; a lone one pays for no more than it must
+        _predictor = new Predictor(model, loss, BatchHeights.Of(model));
         _evaluator = new Evaluator(model, loss);
+        var zeros = new SampleSet(model.Signature.Shape, new float[model.Signature.Shape.Aggregate(1, (product, axis) => product * axis)], default, default, new int[1]);
+        for (var i = 0; i < warmUp; i++)
+            _predictor.Predict(zeros);
     }
 
     /// <summary>Loads versions whose kind of model is in <paramref name="catalog"/>.</summary>
-    public static ServedModelLoader LoaderFor(ModelCatalog catalog, int threads) => (stored, parts) => Load(catalog, threads, stored, parts);
+    /// <param name="catalog">kinds of models</param>
+    /// <param name="threads">torch threads</param>
+    /// <param name="warmUp">computations before it is ready: the first ones of a model are slow</param>
+    public static ServedModelLoader LoaderFor(ModelCatalog catalog, int threads, int warmUp = 0) => (stored, parts) => Load(catalog, threads, warmUp, stored, parts);
 
     /// <inheritdoc/>
     public SampleSet Prepare(RawSamples samples, bool withTargets) => _preparation.Prepare(samples, withTargets);
@@ -54,7 +55,7 @@ internal sealed class ServedModel : IServedModel
         _model.Dispose();
     }
 
-    private static ServedModel Load(ModelCatalog catalog, int threads, StoredVersion stored, IReadOnlyList<(ShardRange Range, TensorPayload Values)> parts)
+    private static ServedModel Load(ModelCatalog catalog, int threads, int warmUp, StoredVersion stored, IReadOnlyList<(ShardRange Range, TensorPayload Values)> parts)
     {
         var version = stored.Version;
         FittedPreparation preparation;
@@ -75,6 +76,6 @@ internal sealed class ServedModel : IServedModel
         }
         foreach (var (range, values) in parts)
             values.Span.CopyTo(model.Weights.Slice(range.Offset, range.Length));
-        return new ServedModel(model, preparation, new LossFunction(stored.Loss, preparation.Signature));
+        return new ServedModel(model, preparation, new LossFunction(stored.Loss, preparation.Signature), warmUp);
     }
 }

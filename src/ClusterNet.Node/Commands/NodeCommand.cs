@@ -40,6 +40,7 @@ internal static class NodeCommand
             ("tls.authorities", Setting("--tls-authorities", "FILE", "Certificates of the cluster's authorities, PEM")),
             ("telemetry.otlp", Setting("--otlp", "URL", "Where metrics and traces are sent by OTLP [default: OTEL_EXPORTER_OTLP_ENDPOINT, or nowhere]")),
             ("log.format", Setting("--log-format", "FORMAT", "text, or json: one document a line with job, generation and step as properties [default: text]")),
+            ("serving", Setting("--serving", "FILE", "How models are served: config/serving.yaml [default: as that file says]")),
             ("hocon", Setting("--hocon", "FILE", "Akka's own settings, over all that is generated")),
         ];
         var command = new Command("node", "Run one node of a cluster, until SIGTERM or Ctrl-C has it leave") { config };

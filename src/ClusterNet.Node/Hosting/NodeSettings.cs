@@ -1,5 +1,6 @@
 using System.Collections;
 using ClusterNet.Cluster.Hosting;
+using ClusterNet.Cluster.Serving;
 using ClusterNet.Core.Faults;
 using ClusterNet.Core.Jobs;
 using ClusterNet.Gateway;
@@ -16,7 +17,7 @@ internal static partial class NodeSettings
     /// <summary>What all variables begin with.</summary>
     public const string Prefix = "CLUSTERNET__";
 
-    private const string Names = "name, host, port, public-host, seeds, roles, workers, threads-per-worker, data-dir, store, http, grpc, auth, rate-limit, audit, lane, tls, telemetry, log, hocon";
+    private const string Names = "name, host, port, public-host, seeds, roles, workers, threads-per-worker, data-dir, store, http, grpc, auth, rate-limit, audit, lane, tls, telemetry, log, serving, hocon";
     private static readonly string[] _lists = ["seeds", "roles", "auth.certificate-scopes"];
 
     /// <summary>Reads and checks all settings.</summary>
@@ -92,8 +93,24 @@ internal static partial class NodeSettings
         if (reader.Text("hocon") is { Length: > 0 } hocon)
             options = options with { Hocon = ReadHocon(Resolve(document, "hocon", hocon, folder), faults) };
         gateway = ReadGateway(document, reader, gateway, options, folder);
+        if (reader.Text("serving") is { Length: > 0 } serving)
+            options = options with { Serving = ReadServing(Resolve(document, "serving", serving, folder), faults) };
         reader.Finish();
         return (options, gateway);
+    }
+
+    private static ServingOptions ReadServing(string path, List<Fault> faults)
+    {
+        try
+        {
+            return ServingFile.Load(path);
+        }
+        catch (InputException error)
+        {
+            // each says its own file and line
+            faults.AddRange(error.Faults);
+            return new ServingOptions();
+        }
     }
 
     private static TlsFiles? ReadTls(SettingsDocument document, SettingReader tls, string folder)

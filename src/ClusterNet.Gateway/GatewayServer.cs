@@ -150,9 +150,10 @@ public sealed class GatewayServer : IAsyncDisposable
         services.AddRouting();
         services.AddNodeHealth(endpoint, parts.System);
         services.AddNodeTelemetry(endpoint);
-        services.AddSingleton(settings).AddSingleton(parts.System).AddSingleton(parts.Cluster).AddSingleton(parts.Serving).AddSingleton(parts.Store).AddSingleton(parts.ReadJob);
+        services.AddSingleton(settings).AddSingleton(parts.System).AddSingleton(parts.Cluster).AddSingleton(parts.Store).AddSingleton(parts.ReadJob);
         services.AddAccess(settings.Access, keys);
         services.AddApi(feed);
+        services.AddInference(parts.Serving, new InferenceSettings { MaxBodyBytes = (int)Math.Min(int.MaxValue - (1 << 20), settings.MaxBodyBytes) });
     }
 
     private static void Map(WebApplication app, GatewaySettings settings, AuditLog? audit, EventFeed feed, TimeProvider clock)
@@ -162,8 +163,11 @@ public sealed class GatewayServer : IAsyncDisposable
             app.UseMiddleware<BrowserGuard>();
         app.UseRouting();
         app.UseAccess();
+        if (audit is not null)
+            app.Use(AuditedActs.OfProtocol(audit, feed, clock));
         app.MapNodeHealth();
         app.MapPrometheusScrapingEndpoint().WithMetadata(new RequiredScopeAttribute(Scopes.Operate));
         app.MapApi(audit, feed, clock);
+        app.MapInference();
     }
 }

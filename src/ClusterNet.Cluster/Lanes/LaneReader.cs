@@ -15,7 +15,7 @@ namespace ClusterNet.Cluster.Lanes;
 /// <summary>
 /// Reads frames and tells their messages to actors of this node. Everything a frame says is checked before anything is allocated for it; words go from the socket into the buffer that the actor gets.
 /// </summary>
-internal sealed class LaneReader(LaneStream stream, ExtendedActorSystem system, LaneSettings settings, ReceiveMemory memory, LaneCounters counters, Action waits)
+internal sealed class LaneReader(ILaneSource stream, ExtendedActorSystem system, LaneSettings settings, ReceiveMemory memory, LaneCounters counters, Action waits)
 {
     private static readonly TimeSpan Rest = TimeSpan.FromMicroseconds(100);
 

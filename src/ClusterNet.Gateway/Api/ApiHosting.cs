@@ -62,6 +62,7 @@ internal static class ApiHosting
         api.AddEndpointFilter(ApiFailures.FilterAsync);
         api.MapJobs();
         api.MapModels();
+        api.MapTraffic();
         api.MapCluster();
         api.MapKeys();
         endpoints.MapOpenApi("/api/{documentName}.json").WithMetadata(new RequiredScopeAttribute(null)).ExcludeFromDescription();

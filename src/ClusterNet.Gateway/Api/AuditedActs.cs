@@ -51,6 +51,38 @@ internal static class AuditedActs
         }
     };
 
+    /// <summary>The same for acts of the inference protocol, REST and gRPC: loading and unloading. A gRPC call tells in its body what it is about, so only the call is written down.</summary>
+    public static Func<HttpContext, RequestDelegate, Task> OfProtocol(AuditLog log, EventFeed feed, TimeProvider clock) => async (context, next) =>
+    {
+        var metadata = context.GetEndpoint()?.Metadata;
+        if (metadata?.GetMetadata<RequiredScopeAttribute>() is not { Scope: Scopes.Operate } || metadata.GetMetadata<ActMetadata>() is not null || !HttpMethods.IsPost(context.Request.Method))
+        {
+            await next(context).ConfigureAwait(false);
+            return;
+        }
+        var entry = EntryOf(context, AuditRecord.Clean(context.Request.Path.Value ?? ""), clock.GetUtcNow());
+        try
+        {
+            await log.AppendAsync(entry with { Outcome = "begun" }).ConfigureAwait(false);
+        }
+        catch (Cluster.ClusterException error)
+        {
+            await ErrorDocuments.WriteAsync(context.Response, StatusCodes.Status503ServiceUnavailable, error.Message).ConfigureAwait(false);
+            return;
+        }
+        var outcome = "failed";
+        try
+        {
+            await next(context).ConfigureAwait(false);
+            outcome = context.Response.StatusCode >= StatusCodes.Status400BadRequest ? "refused" : "done";
+        }
+        finally
+        {
+            await log.AppendAsync(entry with { At = clock.GetUtcNow(), Outcome = outcome }).ConfigureAwait(false);
+            feed.Add("act", entry.Subject, $"{entry.Actor}: {entry.Action} ({outcome})");
+        }
+    };
+
     /// <summary>What an act was about, where that is known only after it.</summary>
     public static void About(HttpContext context, string subject) => context.Items[typeof(AuditedActs)] = subject;
 

@@ -122,7 +122,8 @@ internal static class AuditCommand
         {
             return null;
         }
-        return (await new NodeServing(cluster).PredictAsync(new PredictRequest(model, input) { Version = version.ToString(CultureInfo.InvariantCulture) }, cancel)).Prediction.Outputs;
+        var serving = (cluster as LocalCluster)?.Serving ?? throw new ClusterException("predictions are computed again by a cluster in this process: leave the other one alone, or end what uses the data directory");
+        return (await serving.PredictAsync(new PredictRequest(model, input) { Version = version.ToString(CultureInfo.InvariantCulture) }, cancel)).Prediction.Outputs;
     }
 
     private static int Replayed(CommandRun run, ReplayReport report)

@@ -29,7 +29,7 @@ internal sealed class GatewayHost : IAsyncDisposable
         var store = GatewayStore.Open(node.Options.DataDirectory, node.Options.Postgres);
         try
         {
-            return new GatewayHost(await GatewayServer.StartAsync(settings, new GatewayParts(node.System, node.Cluster, new NodeServing(node.Cluster), store, JobFile.Parse), logging, cancel), store);
+            return new GatewayHost(await GatewayServer.StartAsync(settings, new GatewayParts(node.System, node.Cluster, node.Serving, store, JobFile.Parse), logging, cancel), store);
         }
         catch
         {

@@ -44,7 +44,7 @@ public sealed class Gateways : IAsyncLifetime
     internal async Task<GatewayServer> StartAsync(GatewayStore store, Func<GatewaySettings, GatewaySettings>? change = null)
     {
         var settings = new GatewaySettings { Port = 0, Node = "gateway-1", CheckTimeout = ObservedCluster.Patience };
-        var parts = new GatewayParts(Cluster.System, Cluster, new FakeServing(), store, ReadJob);
+        var parts = new GatewayParts(Cluster.System, Cluster, new NoModels(), store, ReadJob);
         return await GatewayServer.StartAsync(change is null ? settings : change(settings), parts, log => log.AddProvider(Log));
     }
 

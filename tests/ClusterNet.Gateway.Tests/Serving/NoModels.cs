@@ -1,10 +1,11 @@
+using ClusterNet.Cluster.Models;
 using ClusterNet.Cluster.Serving;
 using ClusterNet.Core.Faults;
 
 namespace ClusterNet.Gateway.Tests.Serving;
 
 /// <summary>No models at all.</summary>
-internal sealed class FakeServing : IModelServing
+internal sealed class NoModels : IModelServing
 {
     public Task<ServedPrediction> PredictAsync(PredictRequest request, CancellationToken cancel = default) => throw Nothing(request.Model);
 
@@ -16,6 +17,12 @@ internal sealed class FakeServing : IModelServing
     public Task LoadAsync(string model, CancellationToken cancel = default) => throw Nothing(model);
 
     public Task UnloadAsync(string model, CancellationToken cancel = default) => throw Nothing(model);
+
+    public Task<ModelTraffic> TrafficAsync(string model, CancellationToken cancel = default) => throw Nothing(model);
+
+    public Task SetTrafficAsync(string model, TrafficSpec traffic, CancellationToken cancel = default) => throw Nothing(model);
+
+    public Task LabelAsync(string model, string label, int? version, CancellationToken cancel = default) => throw Nothing(model);
 
     private static PredictionException Nothing(string model) => new(ServingProtocol.FailureKind.UnknownModel, [new Fault("model", $"there is no model '{model}'")]);
 }

@@ -36,6 +36,9 @@ internal static class Fuzz
     private static readonly Gen<(int Kind, int Position, byte Value, int Token)[]> _changes =
         Gen.Select(Gen.Int[0, 5], Gen.Int[0, 4095], Gen.Byte, Gen.Int[0, _tokens.Length - 1]).Array[0, 8];
 
+    /// <summary>One of these.</summary>
+    public static Gen<T> OneOf<T>(params T[] values) => Gen.Int[0, values.Length - 1].Select(index => values[index]);
+
     /// <summary>Some bytes with a few changes: bits, cuts, repetitions and tokens in the wrong place.</summary>
     public static Gen<byte[]> Changed(params byte[][] seeds) => Gen.Select(Gen.Int[0, seeds.Length - 1], _changes).Select((seed, changes) =>
     {

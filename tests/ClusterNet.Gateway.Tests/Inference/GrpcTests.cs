@@ -6,6 +6,7 @@ using ClusterNet.Data;
 using ClusterNet.Gateway.Grpc.Protocol;
 using Google.Protobuf;
 using Grpc.Core;
+using ModelInput = ClusterNet.Cluster.Serving.ModelInput;
 
 namespace ClusterNet.Gateway.Tests.Inference;
 

@@ -3,6 +3,7 @@ using ClusterNet.Cluster.Serving;
 using ClusterNet.Core.Faults;
 using ClusterNet.Gateway.Access;
 using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Routing;
 
 namespace ClusterNet.Gateway.Api;

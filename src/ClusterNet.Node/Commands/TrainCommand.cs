@@ -1,5 +1,7 @@
 using System.CommandLine;
 using System.Text.Json.Nodes;
+using ClusterNet.Cluster;
+using ClusterNet.Cluster.Models;
 using ClusterNet.Cluster.Training;
 using ClusterNet.Core.Faults;
 using ClusterNet.Core.Jobs;

@@ -111,7 +111,7 @@ public abstract record ModelInput
     public sealed record Prepared(IReadOnlyList<int> Shape, ReadOnlyMemory<float> Values) : ModelInput
     {
         /// <inheritdoc/>
-        public override int Count { get; } = Values.Length / Math.Max(1, Shape.Aggregate(1, (product, axis) => checked(product * axis)));
+        public override int Count => Values.Length / Math.Max(1, Shape.Aggregate(1, (product, axis) => checked(product * axis)));
     }
 }
 

@@ -23,8 +23,8 @@ internal sealed class ServedModel : IServedModel
         _model = model;
         _preparation = preparation;
         _loss = loss;
-        // whatever a sample is computed together with, its bits are the same; a lone one pays for no more than it must
-        _predictor = new Predictor(model, loss, BatchHeights.Of(model));
+        // the module always sees as many samples, padded where there are fewer: a product, or a softmax, of another height may round differently
+        _predictor = new Predictor(model, loss, BatchHeights.Fixed);
         _evaluator = new Evaluator(model, loss);
         var zeros = new SampleSet(model.Signature.Shape, new float[model.Signature.Shape.Aggregate(1, (product, axis) => product * axis)], default, default, new int[1]);
         for (var i = 0; i < warmUp; i++)

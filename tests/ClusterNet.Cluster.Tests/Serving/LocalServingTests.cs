@@ -32,9 +32,10 @@ public sealed class LocalServingTests(ClusterFixture fixture)
         await Serving.LabelAsync("served", "mine", 2);
         await Eventually(async () => Assert.Equal(second, (await Serving.PredictAsync(new PredictRequest("served", new ModelInput.Raw(Raw)) { Version = "mine" })).Prediction.Version));
 
-        var prepared = (await Serving.VersionAsync("served", "1")).Version.Signature.Shape;
-        Assert.Equal([30], prepared);
-        var alone = await Serving.PredictAsync(new PredictRequest("served", new ModelInput.Prepared(prepared, Raw.Values)) { Version = "1" });
+        var shape = (await Serving.VersionAsync("served", "1")).Version.Signature.Shape;
+        var spec = Spec("served");
+        var prepared = DataPipeline.Load(spec.Data, spec.Training.Seed).Preparation.Prepare(Raw, withTargets: false).Features;
+        var alone = await Serving.PredictAsync(new PredictRequest("served", new ModelInput.Prepared(shape, prepared)) { Version = "1" });
         Same(expected, alone.Prediction);
 
         var served = await Serving.VersionsAsync("served");
@@ -115,5 +116,7 @@ public sealed class LocalServingTests(ClusterFixture fixture)
     }
 
     private async Task<ModelVersionId> TrainAsync(string name) =>
-        (await fixture.TrainAsync(TestJobs.Wdbc("mlp", training => training with { Epochs = 1 }, ("hidden", ["8"])) with { Name = name })).Version;
+        (await fixture.TrainAsync(Spec(name))).Version;
+
+    private static JobSpec Spec(string name) => TestJobs.Wdbc("mlp", training => training with { Epochs = 1 }, ("hidden", ["8"])) with { Name = name };
 }

@@ -89,20 +89,27 @@ internal sealed class TrainingSerializer(ExtendedActorSystem system) : ProtocolS
             w => new Events.GenerationOpened(new Generation(w.Generation), w.HasRestoreStep ? w.RestoreStep : null, w.Reason, w.At.FromWire()))
         .Add<Events.CheckpointCommitted, Wire.JobCheckpointCommitted>(
             "T:committed",
-            m => new Wire.JobCheckpointCommitted
+            m =>
             {
-                Step = m.Step,
-                Epochs = { m.Epochs.Select(ToWire) },
-                Losses = { m.Losses.Select(ToWire) },
-                EpochSoFar = m.EpochSoFar.ToWire(),
-                TrainingTicks = m.Training.Ticks,
-                Kept = { m.Kept },
-                Ledger = { m.Ledger.Select(ToWire) },
+                var wire = new Wire.JobCheckpointCommitted
+                {
+                    Step = m.Step,
+                    Epochs = { m.Epochs.Select(ToWire) },
+                    Losses = { m.Losses.Select(ToWire) },
+                    EpochSoFar = m.EpochSoFar.ToWire(),
+                    TrainingTicks = m.Training.Ticks,
+                    Kept = { m.Kept },
+                    Ledger = { m.Ledger.Select(ToWire) },
+                };
+                if (m.MaxStaleness is { } staleness)
+                    wire.MaxStaleness = staleness;
+                return wire;
             },
             w => new Events.CheckpointCommitted(
                 w.Step, [.. w.Epochs.Select(FromWire)], [.. w.Losses.Select(FromWire)], w.EpochSoFar.FromWire(), new TimeSpan(w.TrainingTicks), [.. w.Kept])
             {
                 Ledger = [.. w.Ledger.Select(FromWire)],
+                MaxStaleness = w.HasMaxStaleness ? w.MaxStaleness : null,
             })
         .Add<Events.VersionReserved, Wire.JobVersionReserved>(
             "T:reserved", m => new Wire.JobVersionReserved { Version = m.Version.ToWire() }, w => new Events.VersionReserved(w.Version.FromWire()))

@@ -55,7 +55,7 @@ internal sealed partial class JobCoordinatorActor
         Run.Saving.Remove(step);
         var (epochs, losses, ledger) = Run.HistoryUpTo(step, includeEpochAtStep: false);
         long[] kept = [.. _state.Committed.Append(step).TakeLast(Spec.Training.Checkpoint.Keep)];
-        Persist(new Events.CheckpointCommitted(step, epochs, losses, Run.EpochSums(step), TrainingTime, kept) { Ledger = ledger }, committed =>
+        Persist(new Events.CheckpointCommitted(step, epochs, losses, Run.EpochSums(step), TrainingTime, kept) { Ledger = ledger, MaxStaleness = Run.MaxStaleness }, committed =>
         {
             _state.Apply(committed);
             Run.Commit(step);

@@ -39,6 +39,9 @@ internal sealed class JobState
     /// <summary>Statistics of the epoch that <see cref="RestoreStep"/> is in, up to there.</summary>
     public StepStatistics EpochSoFar => _checkpoints.Count == 0 ? default : _checkpoints[^1].EpochSoFar;
 
+    /// <summary>Asynchronous training: the most steps that a gradient was behind before the last commit. What was computed again after a death counts too: it was observed.</summary>
+    public long? MaxStaleness { get; private set; }
+
     public ModelVersionId? Reserved { get; private set; }
 
     public JobResult? Result { get; private set; }
@@ -95,6 +98,7 @@ internal sealed class JobState
         foreach (var point in committed.Losses)
             _losses.Add(point);
         _checkpoints.Add(committed);
+        MaxStaleness = committed.MaxStaleness;
         _checkpoints.RemoveAll(checkpoint => !committed.Kept.Contains(checkpoint.Step));
     }
 

@@ -23,6 +23,7 @@ internal sealed class TrainingRun
         Shards = new IActorRef?[Setup.Plan.Ranges.Count];
         Versions = new long[Shards.Length];
         Missing = new IReadOnlyList<int>?[Shards.Length];
+        MaxStaleness = state.MaxStaleness;
         RollBack(state);
     }
 

@@ -60,7 +60,7 @@ public sealed class AsynchronousTests(ClusterFixture cluster, ITestOutputHelper 
             }
         });
         Assert.Equal(400, result.Steps);
-        Assert.True(spec.Training.Consistency == ConsistencyMode.Asp || result.MaxStaleness <= spec.Training.Staleness, $"{result.MaxStaleness} steps behind");
+        Assert.True(spec.Training.Consistency == ConsistencyMode.Asp || result.MaxStaleness <= spec.Training.Staleness, $"{result.MaxStaleness?.ToString(System.Globalization.CultureInfo.InvariantCulture) ?? "unknown"} steps behind");
         await AssertEverySampleWasSeenOnceAsync(disturbed!.Value);
     }
 

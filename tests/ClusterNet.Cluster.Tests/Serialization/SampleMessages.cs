@@ -222,6 +222,7 @@ internal sealed class SampleMessages(IActorRef actor)
         yield return new TrainingProtocol.Events.GenerationOpened(Generation, 200, "a worker left", Time);
         yield return new TrainingProtocol.Events.GenerationOpened(Generation, null, "", Time);
         yield return new TrainingProtocol.Events.CheckpointCommitted(200, Epochs, Losses, new StepStatistics(32, 70.5), TimeSpan.FromTicks(123456789), [100, 200]) { Ledger = Ledger };
+        yield return new TrainingProtocol.Events.CheckpointCommitted(200, Epochs, Losses, default, TimeSpan.Zero, [200]) { MaxStaleness = 3 };
         yield return new TrainingProtocol.Events.VersionReserved(Version);
         yield return new TrainingProtocol.Events.JobInterrupted(Time);
         yield return new TrainingProtocol.Events.JobCompleted(Result, Epochs, Losses, Time) { Ledger = Ledger };

@@ -10,6 +10,17 @@ namespace ClusterNet.Cluster.Tests.Training;
 public class JobStateTests
 {
     [Fact]
+    public void A_coordinator_that_dies_at_the_end_still_knows_what_staleness_was_observed()
+    {
+        var spec = TestJobs.Xor(training => training with { Consistency = ConsistencyMode.Ssp, Staleness = 3 });
+        var state = new JobState();
+        state.Apply(new TrainingProtocol.Events.JobSubmitted(TestJobs.Id, spec, TestJobs.PlanOf(spec, TestJobs.Layout(9)), DateTimeOffset.UnixEpoch));
+        Assert.Null(new TrainingRun(state).MaxStaleness);
+        state.Apply(new TrainingProtocol.Events.CheckpointCommitted(10, [], [], default, TimeSpan.Zero, [10]) { MaxStaleness = 2 });
+        Assert.Equal(2, new TrainingRun(state).MaxStaleness);
+    }
+
+    [Fact]
     public void The_best_epoch_is_the_first_with_the_best_value()
     {
         var records = Judged(new TrainingSpec { Metric = "roc-auc" }, 0.5, 0.7, 0.7, 0.6, 0.8);

@@ -54,7 +54,7 @@ public sealed class EvaluatorTests
         var samples = Fixtures.Samples(signature, 21);
         using var model = Fixtures.Catalog.Build(spec, Fixtures.CrossEntropy, signature, 1, 1);
         using var loss = new LossFunction(Fixtures.CrossEntropy, signature);
-        using var predictor = new Predictor(model, loss, BatchHeights.Fixed);
+        using var predictor = new Predictor(model, loss, fixedBatch: 8);
         using var free = new Predictor(model, loss);
         var together = predictor.Predict(samples);
         Assert.Equal(21 * 3, together.Length);

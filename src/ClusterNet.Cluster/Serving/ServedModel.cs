@@ -12,6 +12,12 @@ namespace ClusterNet.Cluster.Serving;
 /// <summary>A version on TorchSharp: the module, its loss, which says what outputs mean, and the preparation that travels with it.</summary>
 internal sealed class ServedModel : IServedModel
 {
+    /// <summary>
+    /// Samples that the module always sees at once, padded where there are fewer: a matrix product, or a softmax, of another height may round differently, and then a prediction would depend
+    /// on what was merged with it. A request of one sample pays for as many.
+    /// </summary>
+    public const int MicroBatch = 16;
+
     private readonly TrainableModel _model;
     private readonly FittedPreparation _preparation;
     private readonly LossFunction _loss;
@@ -23,8 +29,7 @@ internal sealed class ServedModel : IServedModel
         _model = model;
         _preparation = preparation;
         _loss = loss;
-        // the module always sees as many samples, padded where there are fewer: a product, or a softmax, of another height may round differently
-        _predictor = new Predictor(model, loss, BatchHeights.Fixed);
+        _predictor = new Predictor(model, loss, MicroBatch);
         _evaluator = new Evaluator(model, loss);
         var zeros = new SampleSet(model.Signature.Shape, new float[model.Signature.Shape.Aggregate(1, (product, axis) => product * axis)], default, default, new int[1]);
         for (var i = 0; i < warmUp; i++)

@@ -49,7 +49,7 @@ public sealed record ApiKey(string Id, string Name, IReadOnlyList<string> Scopes
     }
 
     /// <summary>Whether a text looks like a key, right or wrong.</summary>
-    internal static bool IsKey(string text) => text.StartsWith(Prefix, StringComparison.Ordinal);
+    public static bool IsKey(string text) => text.StartsWith(Prefix, StringComparison.Ordinal);
 
     /// <summary>The id in a key's text; null where it can't be a key.</summary>
     internal static string? IdOf(string text) =>

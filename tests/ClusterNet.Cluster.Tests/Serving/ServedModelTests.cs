@@ -37,13 +37,6 @@ public sealed class ServedModelTests : TestKit
         var together = model.Predict(Slice(data.Test, 0, 75));
         foreach (var (first, count) in new[] { (0, 1), (1, 1), (3, 1), (7, 5), (16, 3), (30, 19), (60, 15), (74, 1) })
             Assert.Equal(Bits(together.AsSpan(first * width, count * width)), Bits(model.Predict(Slice(data.Test, first, count))));
-        // and they are those of the one height that all have in common
-        using var plain = Catalog.Build(stored.Version.Model, stored.Loss, data.Preparation.Signature, stored.Version.Seed, 1);
-        weights.CopyTo(plain.Weights);
-        using var loss = new LossFunction(stored.Loss, data.Preparation.Signature);
-        using var predictor = new Predictor(plain, loss, BatchHeights.Fixed);
-        Assert.Equal(Bits(predictor.Predict(Slice(data.Test, 0, 75))), Bits(together));
-        Assert.Contains(BatchHeights.Reference, BatchHeights.Of(plain).All);
     }
 
     [Fact]
@@ -69,7 +62,7 @@ public sealed class ServedModelTests : TestKit
         using var model = Catalog.Build(stored.Version.Model, stored.Loss, data.Preparation.Signature, stored.Version.Seed, 1);
         weights.CopyTo(model.Weights);
         using var loss = new LossFunction(stored.Loss, data.Preparation.Signature);
-        using var predictor = new Predictor(model, loss, BatchHeights.Fixed);
+        using var predictor = new Predictor(model, loss, ServedModel.MicroBatch);
         Assert.Equal(Bits(predictor.Predict(prepared)), Bits(prediction.Outputs.Span));
         Assert.Equal(data.Preparation.Signature.Classes, prediction.Classes);
 

@@ -5,9 +5,7 @@ namespace ClusterNet.Gateway.Tests.Inference;
 /// <summary>Protobuf by hand: field numbers stand in the tests, so that a wrong one in the gateway's own file is seen.</summary>
 internal sealed class Wire
 {
-    private readonly MemoryStream _bytes = new();
-
-    public byte[] Bytes => _bytes.ToArray();
+    public byte[] Bytes { get; private set; } = [];
 
     public Wire Field(int number, string text) => Write(number, WireFormat.WireType.LengthDelimited, output => output.WriteString(text));
 
@@ -31,9 +29,13 @@ internal sealed class Wire
 
     private Wire Write(int number, WireFormat.WireType type, Action<CodedOutputStream> write)
     {
-        using var output = new CodedOutputStream(_bytes, leaveOpen: true);
-        output.WriteTag(number, type);
-        write(output);
+        using var field = new MemoryStream();
+        using (var output = new CodedOutputStream(field, leaveOpen: true))
+        {
+            output.WriteTag(number, type);
+            write(output);
+        }
+        Bytes = [.. Bytes, .. field.ToArray()];
         return this;
     }
 }

@@ -28,6 +28,8 @@ public static class InferenceHosting
         {
             grpc.MaxReceiveMessageSize = settings.MaxBodyBytes;
             grpc.MaxSendMessageSize = null;
+            // its catch-all route would take the place of 405 and 415 on all others; ErrorDocuments answers what is unknown
+            grpc.IgnoreUnknownServices = true;
         });
         services.AddGrpcHealthChecks(health =>
         {

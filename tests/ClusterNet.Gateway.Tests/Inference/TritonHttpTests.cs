@@ -53,7 +53,7 @@ public sealed class TritonHttpTests
         var (status, _, _) = await SendAsync(
             gateway.Address,
             "/v2/models/patients/infer",
-            """{"inputs":[{"name":"age","shape":[2,1],"datatype":"FP32","parameters":{"binary_data_size":8}},{"name":"sex","shape":[2,1],"datatype":"BYTES","parameters":{"binary_data_size":11}}],"parameters":{"binary_data_output":true}}""",
+            """{"inputs":[{"name":"age","shape":[2,1],"datatype":"FP32","parameters":{"binary_data_size":8}},{"name":"sex","shape":[2,1],"datatype":"BYTES","parameters":{"binary_data_size":12}}],"parameters":{"binary_data_output":true}}""",
             [.. Bytes(0.5f, float.NaN), .. Texts("f", "mä")]);
         Assert.Equal(200, status);
         var table = (RawSamples.Table)((ModelInput.Raw)serving.Requests.Single().Input).Samples;
@@ -107,12 +107,11 @@ public sealed class TritonHttpTests
     {
         var body = Encoding.UTF8.GetBytes(json);
         var header = binary.Length == 0 ? "" : $"Inference-Header-Content-Length: {body.Length}\r\n";
-        var head = $"POST {path} HTTP/1.1\r\nUser-Agent: Python/3.11.2 geventhttpclient/2.0.9\r\nHost: {server.Authority}\r\nContent-Length: {body.Length + binary.Length}\r\n{header}\r\n";
+        var head = $"POST {path} HTTP/1.1\r\nUser-Agent: Python/3.11.2 geventhttpclient/2.0.9\r\nHost: {server.Authority}\r\nConnection: close\r\nContent-Length: {body.Length + binary.Length}\r\n{header}\r\n";
         using var client = new TcpClient();
         await client.ConnectAsync(server.Host, server.Port);
         await using var stream = client.GetStream();
         await stream.WriteAsync((byte[])[.. Encoding.ASCII.GetBytes(head), .. body, .. binary]);
-        client.Client.Shutdown(SocketShutdown.Send);
         using var answer = new MemoryStream();
         await stream.CopyToAsync(answer);
         var bytes = answer.ToArray();

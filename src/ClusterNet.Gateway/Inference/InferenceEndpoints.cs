@@ -59,6 +59,9 @@ internal static class InferenceEndpoints
         {
             if (refusal.Status == StatusCodes.Status415UnsupportedMediaType)
                 context.Response.Headers.AcceptEncoding = "gzip, deflate";
+            // what is left of such a body is not read to its end: nobody may send the next request behind it
+            if (refusal.Status == StatusCodes.Status413PayloadTooLarge && HttpProtocol.IsHttp11(context.Request.Protocol))
+                context.Response.Headers.Connection = "close";
             await RestErrors.WriteAsync(context, refusal.Status, refusal.Message).ConfigureAwait(false);
         }
     };

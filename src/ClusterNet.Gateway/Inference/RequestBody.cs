@@ -37,9 +37,9 @@ internal static class RequestBody
             if (encoding.Count == 0 || string.Equals(encoding, "identity", StringComparison.OrdinalIgnoreCase))
                 await ReadPlainAsync(request, body, most, cancel).ConfigureAwait(false);
             else if (string.Equals(encoding, "gzip", StringComparison.OrdinalIgnoreCase))
-                await InflateAsync(new GZipStream(request.BodyReader.AsStream(), CompressionMode.Decompress), body, most, cancel).ConfigureAwait(false);
+                await InflateAsync(new GZipStream(request.BodyReader.AsStream(leaveOpen: true), CompressionMode.Decompress), body, most, cancel).ConfigureAwait(false);
             else if (string.Equals(encoding, "deflate", StringComparison.OrdinalIgnoreCase))
-                await InflateAsync(new ZLibStream(request.BodyReader.AsStream(), CompressionMode.Decompress), body, most, cancel).ConfigureAwait(false);
+                await InflateAsync(new ZLibStream(request.BodyReader.AsStream(leaveOpen: true), CompressionMode.Decompress), body, most, cancel).ConfigureAwait(false);
             else
                 throw new HttpRefusalException(StatusCodes.Status415UnsupportedMediaType, $"Content-Encoding: '{Refusal.Shown(encoding.ToString())}' is not known; gzip and deflate are");
             return body;

@@ -39,6 +39,18 @@ public interface ICluster : IAsyncDisposable
     /// <summary>A version, or the newest where <paramref name="version"/> is null.</summary>
     Task<ModelVersion> ModelAsync(string model, int? version, CancellationToken cancel = default);
 
+    /// <summary>The version that has a label.</summary>
+    Task<ModelVersion> LabelledModelAsync(string model, string label, CancellationToken cancel = default);
+
+    /// <summary>Puts a label on a version, off the one that had it; off all where <paramref name="version"/> is null. <see cref="ModelLabels.Production"/> is what answers where a model's traffic says nothing else.</summary>
+    Task LabelModelAsync(string model, string label, int? version, CancellationToken cancel = default);
+
+    /// <summary>All models: their versions, which labels these have, and which of them answer.</summary>
+    Task<IReadOnlyList<ModelEntry>> ModelEntriesAsync(CancellationToken cancel = default);
+
+    /// <summary>Says which versions answer for a model. Those that are to are loaded before requests go there.</summary>
+    Task SetTrafficAsync(string model, TrafficSpec traffic, CancellationToken cancel = default);
+
     /// <summary>Deletes a version and its weights, or all versions of the model where <paramref name="version"/> is null. Gives those deleted.</summary>
     Task<IReadOnlyList<ModelVersionId>> DeleteModelAsync(string model, int? version, CancellationToken cancel = default);
 

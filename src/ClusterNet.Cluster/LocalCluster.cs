@@ -1,6 +1,7 @@
 using Akka.Actor;
 using ClusterNet.Cluster.Access;
 using ClusterNet.Cluster.Hosting;
+using ClusterNet.Cluster.Serving;
 using ClusterNet.Learning.Models;
 using Microsoft.Extensions.Logging;
 
@@ -16,6 +17,9 @@ public sealed class LocalCluster : ActorCluster
 
     /// <summary>The node's actor system.</summary>
     public ActorSystem System => _node.System;
+
+    /// <summary>The models of this cluster.</summary>
+    public IModelServing Serving => _node.Serving;
 
     /// <summary>Starts the node and waits until it is up.</summary>
     /// <param name="dataDirectory">where the store is; made if it is not there</param>

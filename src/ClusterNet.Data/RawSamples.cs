@@ -26,6 +26,6 @@ public abstract record RawSamples
     public sealed record Array(IReadOnlyList<int> Shape, ReadOnlyMemory<float> Values, IReadOnlyList<string> Targets) : RawSamples
     {
         /// <inheritdoc/>
-        public override int Count { get; } = Values.Length / Math.Max(1, Shape.Aggregate(1, (product, axis) => checked(product * axis)));
+        public override int Count => Values.Length / Math.Max(1, Shape.Aggregate(1, (product, axis) => checked(product * axis)));
     }
 }

@@ -1,3 +1,5 @@
+using System.Globalization;
+using System.Text.Encodings.Web;
 using System.Text.Json;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.WebUtilities;
@@ -8,6 +10,8 @@ namespace ClusterNet.Gateway;
 /// <summary>Gives every error an answer in JSON. What an exception says stays in the log.</summary>
 internal sealed partial class ErrorDocuments(RequestDelegate next, ILogger<ErrorDocuments> log)
 {
+    private static readonly JsonSerializerOptions _json = new(JsonSerializerDefaults.Web) { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
+
     /// <summary>Answers one request.</summary>
     public async Task InvokeAsync(HttpContext context)
     {
@@ -18,7 +22,8 @@ internal sealed partial class ErrorDocuments(RequestDelegate next, ILogger<Error
         catch (BadHttpRequestException fault) when (!context.Response.HasStarted)
         {
             context.Response.Clear();
-            context.Response.StatusCode = fault.StatusCode;
+            await WriteAsync(context.Response, fault.StatusCode, fault.Message.TrimEnd('.')).ConfigureAwait(false);
+            return;
         }
         catch (OperationCanceledException) when (context.RequestAborted.IsCancellationRequested)
         {
@@ -34,15 +39,54 @@ internal sealed partial class ErrorDocuments(RequestDelegate next, ILogger<Error
         }
         var response = context.Response;
         if (response.StatusCode >= StatusCodes.Status400BadRequest && !response.HasStarted && response.ContentType is null)
-            await WriteAsync(response, response.StatusCode, ReasonPhrases.GetReasonPhrase(response.StatusCode)).ConfigureAwait(false);
+            await WriteAsync(response, response.StatusCode, Explain(context)).ConfigureAwait(false);
     }
 
-    /// <summary>Writes an error as JSON.</summary>
+    /// <summary>Answers with an error: JSON, or to a gRPC client the status that stands for it.</summary>
     public static Task WriteAsync(HttpResponse response, int status, string message)
     {
+        if (IsGrpc(response.HttpContext.Request))
+        {
+            // a gRPC client reads its status from the headers where there is no body, and nothing else
+            response.StatusCode = StatusCodes.Status200OK;
+            response.ContentType = "application/grpc";
+            response.Headers["grpc-status"] = GrpcStatus(status).ToString(CultureInfo.InvariantCulture);
+            response.Headers["grpc-message"] = Uri.EscapeDataString(message);
+            return Task.CompletedTask;
+        }
         response.StatusCode = status;
-        return response.WriteAsJsonAsync(new { error = new { status, message } }, (JsonSerializerOptions?)null, "application/json");
+        return response.WriteAsJsonAsync(new { error = message }, _json, "application/json");
     }
+
+    /// <summary>Whether a request comes from a gRPC client.</summary>
+    public static bool IsGrpc(HttpRequest request) => request.ContentType?.StartsWith("application/grpc", StringComparison.OrdinalIgnoreCase) == true;
+
+    private static string Explain(HttpContext context)
+    {
+        var (request, status) = (context.Request, context.Response.StatusCode);
+        return status switch
+        {
+            StatusCodes.Status404NotFound => $"there is nothing at {request.Method} {request.Path}",
+            StatusCodes.Status405MethodNotAllowed => $"{request.Path} does not take {request.Method}; it takes {context.Response.Headers.Allow}",
+            StatusCodes.Status413PayloadTooLarge => "the body is larger than is taken here",
+            StatusCodes.Status415UnsupportedMediaType => $"{request.Path} does not take a body of the type '{request.ContentType}'",
+            StatusCodes.Status500InternalServerError => "an internal error; the node's log says more",
+            _ => ReasonPhrases.GetReasonPhrase(status),
+        };
+    }
+
+    // https://github.com/grpc/grpc/blob/master/doc/statuscodes.md gives the numbers
+    private static int GrpcStatus(int status) => status switch
+    {
+        StatusCodes.Status400BadRequest or StatusCodes.Status415UnsupportedMediaType => 3,
+        StatusCodes.Status401Unauthorized => 16,
+        StatusCodes.Status403Forbidden => 7,
+        StatusCodes.Status404NotFound or StatusCodes.Status405MethodNotAllowed => 12,
+        StatusCodes.Status413PayloadTooLarge or StatusCodes.Status429TooManyRequests => 8,
+        StatusCodes.Status503ServiceUnavailable => 14,
+        StatusCodes.Status504GatewayTimeout => 4,
+        _ => 13,
+    };
 
     [LoggerMessage(Level = LogLevel.Error, Message = "HTTP request of {Path} failed")]
     private static partial void Failed(ILogger log, Exception exception, PathString path);

@@ -1,14 +1,10 @@
-using System.Net;
 using Akka.Actor;
 using ClusterNet.Cluster;
 using ClusterNet.Gateway.Health;
 using ClusterNet.Gateway.Telemetry;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Hosting;
-using Microsoft.AspNetCore.Hosting.Server;
-using Microsoft.AspNetCore.Hosting.Server.Features;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
-using Microsoft.AspNetCore.Server.Kestrel.Https;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
 
@@ -16,7 +12,7 @@ namespace ClusterNet.Gateway;
 
 /// <summary>
 /// A node's HTTP side: <c>/health/live</c>, <c>/health/ready</c>, <c>/metrics</c>. It has a host of its own beside the node's: it answers while the node starts, struggles or ends. Whatever is wrong with a
-/// request, the answer is JSON: <c>{"error": {"status", "message"}}</c>.
+/// request, the answer is JSON: <c>{"error": "..."}</c>.
 /// </summary>
 public sealed class NodeEndpoints : IAsyncDisposable
 {
@@ -46,8 +42,12 @@ public sealed class NodeEndpoints : IAsyncDisposable
         builder.Logging.ClearProviders();
         logging?.Invoke(builder.Logging);
         builder.Logging.AddFilter("Microsoft", LogLevel.Warning).AddFilter("System", LogLevel.Warning);
-        var addresses = await AddressesAsync(settings.Host, cancel).ConfigureAwait(false);
-        builder.WebHost.UseKestrelCore().ConfigureKestrel(kestrel => Listen(kestrel, settings, addresses));
+        var addresses = await ListenAddresses.FindAsync(settings.Host, cancel).ConfigureAwait(false);
+        builder.WebHost.UseKestrelCore().ConfigureKestrel(kestrel =>
+        {
+            ListenAddresses.Bound(kestrel, connections: 512, bodyBytes: 16 * 1024);
+            ListenAddresses.Listen(kestrel, addresses, settings.Port, HttpProtocols.Http1, settings.Tls is null ? null : settings.Tls.ServerOptions);
+        });
         if (settings.Tls is not null)
             builder.WebHost.UseKestrelHttpsConfiguration();
         builder.Services.AddRoutingCore();
@@ -62,7 +62,7 @@ public sealed class NodeEndpoints : IAsyncDisposable
             app.MapNodeHealth();
             app.MapPrometheusScrapingEndpoint();
             await app.StartAsync(cancel).ConfigureAwait(false);
-            return new NodeEndpoints(app, new Uri(app.Services.GetRequiredService<IServer>().Features.Get<IServerAddressesFeature>()!.Addresses.First()));
+            return new NodeEndpoints(app, ListenAddresses.Of(app.Services)[0]);
         }
         catch (IOException exception)
         {
@@ -82,60 +82,5 @@ public sealed class NodeEndpoints : IAsyncDisposable
         using var patience = new CancellationTokenSource(TimeSpan.FromSeconds(5));
         await _app.StopAsync(patience.Token).ConfigureAwait(false);
         await _app.DisposeAsync().ConfigureAwait(false);
-    }
-
-    private static async Task<IPAddress[]> AddressesAsync(string host, CancellationToken cancel)
-    {
-        if (IPAddress.TryParse(host, out var address))
-            return [address];
-        try
-        {
-            return host == "localhost" ? [IPAddress.Loopback] : await Dns.GetHostAddressesAsync(host, cancel).ConfigureAwait(false);
-        }
-        catch (System.Net.Sockets.SocketException exception)
-        {
-            throw new ClusterException($"HTTP can't listen on '{host}': {exception.Message}; give an address of this machine (http.host)", exception);
-        }
-    }
-
-    private static void Listen(KestrelServerOptions kestrel, EndpointSettings settings, IPAddress[] addresses)
-    {
-        kestrel.AddServerHeader = false;
-        kestrel.AllowSynchronousIO = false;
-        var limits = kestrel.Limits;
-        limits.MaxConcurrentConnections = 512;
-        limits.MaxRequestBodySize = 16 * 1024;
-        limits.MaxRequestLineSize = 4 * 1024;
-        limits.MaxRequestHeaderCount = 64;
-        limits.MaxRequestHeadersTotalSize = 16 * 1024;
-        limits.RequestHeadersTimeout = TimeSpan.FromSeconds(10);
-        limits.KeepAliveTimeout = TimeSpan.FromSeconds(60);
-        foreach (var address in addresses)
-        {
-            kestrel.Listen(address, settings.Port, listen =>
-            {
-                listen.Protocols = HttpProtocols.Http1;
-                if (settings.Tls is { } tls)
-                {
-                    // before TLS and after it: who comes to the first alone was refused
-                    var refusals = new RefusedConnections(kestrel.ApplicationServices.GetRequiredService<ILogger<NodeEndpoints>>());
-                    listen.Use(refusals.Outside);
-                    listen.UseHttps(new TlsHandshakeCallbackOptions
-                    {
-                        HandshakeTimeout = TimeSpan.FromSeconds(10),
-                        OnConnection = _ => ValueTask.FromResult(tls.ServerOptions()),
-                    });
-                    listen.Use(RefusedConnections.Inside);
-                }
-            });
-        }
-    }
-
-    /// <summary>Signals are the program's affair.</summary>
-    private sealed class NoSignals : Microsoft.Extensions.Hosting.IHostLifetime
-    {
-        public Task WaitForStartAsync(CancellationToken cancellationToken) => Task.CompletedTask;
-
-        public Task StopAsync(CancellationToken cancellationToken) => Task.CompletedTask;
     }
 }

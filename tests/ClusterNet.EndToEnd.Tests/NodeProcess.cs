@@ -29,17 +29,22 @@ internal sealed class NodeProcess : IDisposable
     /// <param name="environment">variables beside those of this process</param>
     /// <param name="flags">of <c>clusternet node</c></param>
     public NodeProcess(IReadOnlyList<string> launcher, string dataDirectory, IReadOnlyDictionary<string, string> environment, params string[] flags)
+        : this("node", launcher, dataDirectory, environment, flags)
     {
-        string[] command = [.. launcher, "dotnet", Repository.Program, "node", "--json", "--data-dir", dataDirectory, .. flags];
+    }
+
+    private NodeProcess(string name, IReadOnlyList<string> launcher, string dataDirectory, IReadOnlyDictionary<string, string> environment, string[] flags)
+    {
+        string[] command = [.. launcher, "dotnet", Repository.Program, name, "--json", "--data-dir", dataDirectory, .. flags];
         var start = new ProcessStartInfo(command[0], command[1..]) { RedirectStandardOutput = true, RedirectStandardError = true };
-        foreach (DictionaryEntry variable in Environment.GetEnvironmentVariables())
+        foreach (DictionaryEntry given in Environment.GetEnvironmentVariables())
         {
             // a node must not be told by this machine what to do
-            if (((string)variable.Key).StartsWith("CLUSTERNET__", StringComparison.OrdinalIgnoreCase))
-                start.Environment.Remove((string)variable.Key);
+            if (((string)given.Key).StartsWith("CLUSTERNET__", StringComparison.OrdinalIgnoreCase))
+                start.Environment.Remove((string)given.Key);
         }
-        foreach (var (name, value) in environment)
-            start.Environment[name] = value;
+        foreach (var (variable, value) in environment)
+            start.Environment[variable] = value;
         _process = new Process { StartInfo = start, EnableRaisingEvents = true };
         _process.OutputDataReceived += (_, line) => OnOutput(line.Data);
         _process.ErrorDataReceived += (_, line) => Append(line.Data);
@@ -48,6 +53,9 @@ internal sealed class NodeProcess : IDisposable
         _process.BeginOutputReadLine();
         _process.BeginErrorReadLine();
     }
+
+    /// <summary>A <c>clusternet serve</c> instead.</summary>
+    public static NodeProcess Serve(string dataDirectory, params string[] flags) => new("serve", [], dataDirectory, new Dictionary<string, string>(), flags);
 
     /// <summary>Its process id.</summary>
     public int Id => _process.Id;

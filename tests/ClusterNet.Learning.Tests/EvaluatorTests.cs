@@ -67,6 +67,26 @@ public sealed class EvaluatorTests
         Assert.Equal(together, free.Predict(samples), (a, b) => Math.Abs(a - b) < 1e-5);
     }
 
+    [Theory]
+    [InlineData(2, "8")]
+    [InlineData(3, "8 8")]
+    [InlineData(10, "12")]
+    [InlineData(2, "32")]
+    public void Narrow_layers_whose_rows_round_differently_give_the_same_bits_too(int classes, string hidden)
+    {
+        var signature = Fixtures.Classification(classes, 30);
+        var samples = Fixtures.Samples(signature, 100);
+        using var model = Fixtures.Catalog.Build(Fixtures.Model("mlp", $"hidden: {hidden}"), Fixtures.CrossEntropy, signature, 1, 1);
+        using var loss = new LossFunction(Fixtures.CrossEntropy, signature);
+        using var predictor = new Predictor(model, loss, fixedBatch: 16);
+        var together = predictor.Predict(samples);
+        for (var i = 0; i < samples.Count; i++)
+        {
+            var alone = predictor.Predict(new Core.Data.SampleSet(samples.Shape, samples[i].ToArray(), Array.Empty<int>(), Array.Empty<float>(), (int[])[0]));
+            GradientComputerTests.AssertSameBits(together.AsSpan(classes * i, classes), alone);
+        }
+    }
+
     [Fact]
     public void Nothing_to_predict_is_no_answer()
     {

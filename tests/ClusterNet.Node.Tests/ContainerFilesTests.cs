@@ -30,7 +30,7 @@ public sealed class ContainerFilesTests
             Assert.Equal(name, environment["CLUSTERNET__PUBLIC_HOST"]);
             var isStateful = environment["CLUSTERNET__ROLES"].Contains("coordinator", StringComparison.Ordinal);
             Assert.True(isStateful || At(node, "depends_on", "core-1", "condition")?.ToString() == "service_healthy", $"{name} starts before there is a cluster to join");
-            Assert.Equal(isStateful || environment["CLUSTERNET__ROLES"] == "inference", environment.ContainsKey("CLUSTERNET__STORE__POSTGRES"));
+            Assert.Equal(isStateful || environment["CLUSTERNET__ROLES"] is "inference" or "gateway", environment.ContainsKey("CLUSTERNET__STORE__POSTGRES"));
             AssertSettings(environment);
             foreach (var seed in environment["CLUSTERNET__SEEDS"].Split(','))
             {
@@ -39,7 +39,7 @@ public sealed class ContainerFilesTests
                 Assert.Contains("coordinator", Environment(nodes[parts[0]])["CLUSTERNET__ROLES"], StringComparison.Ordinal);
             }
             foreach (var published in (YamlSequenceNode?)At(node, "ports") ?? [])
-                Assert.Matches($"^127\\.0\\.0\\.1:[0-9]+:{environment["CLUSTERNET__HTTP__PORT"]}$", published.ToString());
+                Assert.Matches($"^127\\.0\\.0\\.1:[0-9]+:({environment["CLUSTERNET__HTTP__PORT"]}|{environment.GetValueOrDefault("CLUSTERNET__GRPC__PORT", "none")})$", published.ToString());
         }
     }
 
@@ -75,7 +75,7 @@ public sealed class ContainerFilesTests
             }
             foreach (var resource in new[] { "cpu", "memory" })
                 Assert.NotNull(At(node, "resources", "limits", resource));
-            var stateful = variables["CLUSTERNET__ROLES"].Split(',').Intersect(["coordinator", "parameters", "inference"]).Any();
+            var stateful = variables["CLUSTERNET__ROLES"].Split(',').Intersect(["coordinator", "parameters", "inference", "gateway"]).Any();
             Assert.Equal(stateful, variables.ContainsKey("CLUSTERNET__STORE__POSTGRES"));
             var ports = ((YamlSequenceNode)At(node, "ports")!).ToDictionary(port => At(port, "name")!.ToString(), port => At(port, "containerPort")!.ToString());
             Assert.Equal((shared["CLUSTERNET__PORT"], shared["CLUSTERNET__LANE__PORT"], shared["CLUSTERNET__HTTP__PORT"]), (ports["akka"], ports["lane"], ports["http"]));

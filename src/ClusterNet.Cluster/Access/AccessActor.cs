@@ -45,6 +45,8 @@ internal sealed class AccessActor : ReceiveActor
         Receive<TrainingProtocol.Queries.ListJobs>(message => targets.Directory.Tell(message, Sender));
         Receive<ModelProtocol.IModelMessage>(message => targets.Models.Tell(message, Sender));
         Receive<ModelProtocol.Queries.List>(message => targets.Models.Tell(message, Sender));
+        Receive<ModelProtocol.Queries.GetTable>(message => targets.Models.Tell(message, Sender));
+        Receive<PredictRequest>(request => targets.Serving.Tell(request, Sender));
         Receive<ServingProtocol.IVersionMessage>(message => PassOn(message, Roles.Inference, InferenceHostActor.Name));
         Receive<WorkerProtocol.Commands.Prepare>(Prepare);
         Receive<AccessProtocol.Commands.Piece>(Take);
@@ -139,7 +141,8 @@ internal sealed class AccessActor : ReceiveActor
     /// <param name="Jobs">the region of coordinators, or a proxy of it</param>
     /// <param name="Directory">of jobs</param>
     /// <param name="Models">the registry</param>
-    internal sealed record Targets(ICanTell Jobs, ICanTell Directory, ICanTell Models);
+    /// <param name="Serving">this node's router</param>
+    internal sealed record Targets(ICanTell Jobs, ICanTell Directory, ICanTell Models, ICanTell Serving);
 }
 
 /// <summary>Adds the access actor to a node.</summary>
@@ -148,7 +151,7 @@ internal static class AccessHosting
     /// <summary>Every node has one. Comes after jobs, directory and registry, or their proxies.</summary>
     public static AkkaConfigurationBuilder AddAccess(this AkkaConfigurationBuilder builder) => builder.WithActors((system, registry) =>
     {
-        var targets = new AccessActor.Targets(registry.Get<JobRegion>(), registry.Get<JobDirectory>(), registry.Get<ModelRegistry>());
+        var targets = new AccessActor.Targets(registry.Get<JobRegion>(), registry.Get<JobDirectory>(), registry.Get<ModelRegistry>(), registry.Get<ServingRouter>());
         var access = system.ActorOf(AccessActor.PropsFor(targets), AccessActor.Name);
         Akka.Cluster.Tools.Client.ClusterClientReceptionist.Get(system).RegisterService(access);
         registry.Register<ClusterAccess>(access);

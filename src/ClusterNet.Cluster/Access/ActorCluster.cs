@@ -116,11 +116,33 @@ public abstract class ActorCluster : ICluster
         };
 
     /// <inheritdoc/>
+    public async Task<ModelVersion> LabelledModelAsync(string model, string label, CancellationToken cancel = default) =>
+        await AskAsync(new ModelProtocol.Queries.Find(model, null) { Label = label }, AskTimeout, cancel).ConfigureAwait(false) switch
+        {
+            ModelProtocol.Replies.Found found => found.Stored.Version,
+            ModelProtocol.Replies.Unknown unknown => throw new InputException([unknown.Fault]),
+            var other => throw Failure(other),
+        };
+
+    /// <inheritdoc/>
+    public Task LabelModelAsync(string model, string label, int? version, CancellationToken cancel = default) =>
+        ChangeAsync<ModelProtocol.Replies.Labelled>(new ModelProtocol.Commands.SetLabel(model, label, version), cancel);
+
+    /// <inheritdoc/>
+    public async Task<IReadOnlyList<ModelEntry>> ModelEntriesAsync(CancellationToken cancel = default) =>
+        (await AskAsync<ModelProtocol.Replies.Table>(new ModelProtocol.Queries.GetTable(-1), cancel).ConfigureAwait(false)).Models!;
+
+    /// <inheritdoc/>
+    public Task SetTrafficAsync(string model, TrafficSpec traffic, CancellationToken cancel = default) =>
+        ChangeAsync<ModelProtocol.Replies.TrafficSet>(new ModelProtocol.Commands.SetTraffic(model, traffic), cancel);
+
+    /// <inheritdoc/>
     public async Task<IReadOnlyList<ModelVersionId>> DeleteModelAsync(string model, int? version, CancellationToken cancel = default) =>
         await AskAsync(new ModelProtocol.Commands.Delete(model, version), AskTimeout, cancel).ConfigureAwait(false) switch
         {
             ModelProtocol.Replies.Deleted deleted => deleted.Versions,
             ModelProtocol.Replies.Unknown unknown => throw new InputException([unknown.Fault]),
+            ModelProtocol.Replies.Refused refused => throw new InputException(refused.Faults),
             var other => throw Failure(other),
         };
 
@@ -171,6 +193,21 @@ public abstract class ActorCluster : ICluster
     {
         GC.SuppressFinalize(this);
         return ValueTask.CompletedTask;
+    }
+
+    private async Task ChangeAsync<T>(ModelProtocol.IModelMessage command, CancellationToken cancel)
+    {
+        switch (await AskAsync(command, AskTimeout, cancel).ConfigureAwait(false))
+        {
+            case T:
+                return;
+            case ModelProtocol.Replies.Unknown unknown:
+                throw new InputException([unknown.Fault]);
+            case ModelProtocol.Replies.Refused refused:
+                throw new InputException(refused.Faults);
+            case var other:
+                throw Failure(other);
+        }
     }
 
     private async Task<Prediction> PredictOnceAsync(ModelVersionId version, RawSamples samples, string? trace, CancellationToken cancel) => Answered<Prediction>(

@@ -37,7 +37,9 @@ public sealed class ClusterNode : IAsyncDisposable
         _store = store;
         Options = options;
         System = host.Services.GetRequiredService<ActorSystem>();
-        var access = host.Services.GetRequiredService<ActorRegistry>().Get<ClusterAccess>();
+        var actors = host.Services.GetRequiredService<ActorRegistry>();
+        var access = actors.Get<ClusterAccess>();
+        Serving = new ModelServing(actors.Get<ServingRouter>(), actors.Get<ModelRegistry>(), options.Serving);
         Road = new LocalRoad(access, options.Seeds.Count == 0 && options.Postgres is null ? "this data directory" : "this cluster", options.Roles.Contains(Roles.Inference));
         Cluster = new View(Road);
     }
@@ -50,6 +52,9 @@ public sealed class ClusterNode : IAsyncDisposable
 
     /// <summary>What this process can ask of the cluster. Disposing of it changes nothing.</summary>
     public ICluster Cluster { get; }
+
+    /// <summary>The models that the cluster serves, asked through this node.</summary>
+    public IModelServing Serving { get; }
 
     /// <summary>What others reach it by.</summary>
     public NodeAddress Address => NodeAddress.Of(Akka.Cluster.Cluster.Get(System).SelfAddress);
@@ -162,7 +167,7 @@ public sealed class ClusterNode : IAsyncDisposable
                 .AddSetup(new LoggerFactorySetup(services.GetRequiredService<ILoggerFactory>()))
                 .WithRemoting(new RemoteOptions { HostName = options.Host, Port = options.Port, PublicHostName = options.ReachableHost, EnableSsl = tls is not null })
                 .AddSetup(new LaneSetup(new LaneSettings { Host = options.Host, Port = options.LanePort, PublicHost = options.PublicHost, Tls = tls }))
-                .WithClustering(new ClusterOptions { Roles = [.. options.Roles, .. StoreCheck.RolesOf(store)] });
+                .WithClustering(new ClusterOptions { Roles = [.. options.Roles, .. StoreCheck.RolesOf(store), NodeNameRole.For(options.Name)] });
             if (tls is not null)
                 akka.AddSetup(RemoteTls.Setup(tls));
             AddRoles(akka, options, catalog);
@@ -185,7 +190,8 @@ public sealed class ClusterNode : IAsyncDisposable
         if (roles.Contains(Roles.Worker))
             akka.AddWorkers(catalog, options.Workers, options.ThreadsPerWorker);
         if (roles.Contains(Roles.Inference))
-            akka.AddServing(catalog);
+            akka.AddServing(catalog, options.Serving);
+        akka.AddServingRouter(options.Serving);
         akka.AddAccess().AddTelemetry().AddStartup((system, registry) => Draining.Plan(system, registry));
     }
 

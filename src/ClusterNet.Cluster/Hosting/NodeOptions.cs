@@ -12,9 +12,11 @@ public sealed record NodeOptions
     /// <summary>A log for programs: one JSON document a line.</summary>
     public const string JsonLog = "json";
 
+    /// <summary>The most workers of one job on a node, and the most torch threads of one.</summary>
+    public const int MaxWorkers = 1024;
+
     private const int MaxName = 80;
     private const int MaxSeeds = 256;
-    internal const int MaxWorkers = 1024;
 
     /// <summary>The node's name in logs and lists; the host's name where it is not given.</summary>
     public string Name { get; init; } = Environment.MachineName;
@@ -66,6 +68,9 @@ public sealed record NodeOptions
 
     /// <summary><see cref="TextLog"/> or <see cref="JsonLog"/>.</summary>
     public string LogFormat { get; init; } = TextLog;
+
+    /// <summary>How models are served; the same on all nodes of a cluster.</summary>
+    public Serving.ServingOptions Serving { get; init; } = new();
 
     /// <summary>HOCON that goes before all that is generated: the last word on Akka's settings.</summary>
     public string Hocon { get; init; } = "";

@@ -15,7 +15,7 @@ namespace ClusterNet.Cluster.Lanes;
 /// <summary>
 /// Reads frames and tells their messages to actors of this node. Everything a frame says is checked before anything is allocated for it; words go from the socket into the buffer that the actor gets.
 /// </summary>
-internal sealed class LaneReader(LaneStream stream, ExtendedActorSystem system, LaneSettings settings, ReceiveMemory memory, LaneCounters counters, Action waits)
+internal sealed class LaneReader(ILaneSource stream, ExtendedActorSystem system, LaneSettings settings, ReceiveMemory memory, LaneCounters counters, Action waits)
 {
     private static readonly TimeSpan Rest = TimeSpan.FromMicroseconds(100);
 
@@ -179,9 +179,18 @@ internal sealed class ActorCache(ExtendedActorSystem system)
         if (slot.Path is { } known && path.SequenceEqual(known) && IsAlive(slot.Actor))
             return slot.Actor;
         var text = Encoding.UTF8.GetString(path);
-        if (!ActorPath.TryParse(text, out _))
+        IActorRef actor;
+        try
+        {
+            if (!ActorPath.TryParse(text, out _))
+                throw new LaneViolationException("it names what is no actor's path");
+            actor = system.Provider.ResolveActorRef(text);
+        }
+        catch (Exception exception) when (exception is FormatException or OverflowException or ArgumentException)
+        {
+            // Akka does not only say no: an incarnation that is no number throws
             throw new LaneViolationException("it names what is no actor's path");
-        var actor = system.Provider.ResolveActorRef(text);
+        }
         slot = (path.ToArray(), actor);
         return actor;
     }

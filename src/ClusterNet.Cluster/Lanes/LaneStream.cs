@@ -6,7 +6,7 @@ namespace ClusterNet.Cluster.Lanes;
 /// <summary>
 /// A connection, plain or TLS, read and written by blocking calls on threads of its own: libtorch keeps all cores and the thread pool busy, and a thread that the kernel wakes is not behind them in any queue.
 /// </summary>
-internal sealed class LaneStream : IDisposable
+internal sealed class LaneStream : ILaneSource, IDisposable
 {
     // the most bytes of one call to the kernel, and how many calls may follow each other before others get a turn
     private const int TurnBytes = 256 << 10;

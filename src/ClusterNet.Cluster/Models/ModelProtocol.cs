@@ -32,16 +32,41 @@ public static class ModelProtocol
 
         /// <summary>Forget a version, or all where <paramref name="Version"/> is null, and delete the weights. Answered by <see cref="Replies.Deleted"/> or <see cref="Replies.Unknown"/>.</summary>
         public sealed record Delete(string Model, int? Version) : IModelMessage;
+
+        /// <summary>Put a label on a version, off the one that had it; off all where <paramref name="Version"/> is null. Answered by <see cref="Replies.Labelled"/>, <see cref="Replies.Unknown"/> or <see cref="Replies.Refused"/>.</summary>
+        public sealed record SetLabel(string Model, string Label, int? Version) : IModelMessage;
+
+        /// <summary>Say which versions answer. Answered by <see cref="Replies.TrafficSet"/>, <see cref="Replies.Unknown"/> or <see cref="Replies.Refused"/>.</summary>
+        /// <param name="Model">whose</param>
+        /// <param name="Traffic">all of it</param>
+        /// <param name="Reason">why, where it was not a user who wanted it; journalled</param>
+        public sealed record SetTraffic(string Model, TrafficSpec Traffic, string? Reason = null) : IModelMessage
+        {
+            /// <summary>What it was decided upon: where the traffic is another one by now, nothing happens. Null for whatever it is.</summary>
+            public TrafficSpec? Instead { get; init; }
+        }
     }
 
     /// <summary>What the registry is asked.</summary>
     public static class Queries
     {
         /// <summary>A version, or the newest where <paramref name="Version"/> is null. Answered by <see cref="Replies.Found"/> or <see cref="Replies.Unknown"/>.</summary>
-        public sealed record Find(string Model, int? Version) : IModelMessage;
+        public sealed record Find(string Model, int? Version) : IModelMessage
+        {
+            /// <summary>The version that has this label, where no number is given.</summary>
+            public string? Label { get; init; }
+        }
 
         /// <summary>All versions. Answered by <see cref="Replies.Models"/>.</summary>
         public sealed record List;
+
+        /// <summary>What routes requests. Answered by <see cref="Replies.Table"/>; whoever asked is told of changes for a while after.</summary>
+        /// <param name="Revision">of the table that the asker has; -1 for none</param>
+        public sealed record GetTable(long Revision)
+        {
+            /// <summary>The asker's number for it, which the answer repeats.</summary>
+            public long Question { get; init; }
+        }
     }
 
     /// <summary>What the registry answers.</summary>
@@ -65,6 +90,24 @@ public static class ModelProtocol
 
         /// <summary>These are gone, and so are their weights, unless the store refused: then they are deleted when the registry starts again.</summary>
         public sealed record Deleted(IReadOnlyList<ModelVersionId> Versions);
+
+        /// <summary>The label is where it was wanted.</summary>
+        public sealed record Labelled(string Model, string Label, int? Version);
+
+        /// <summary>The traffic as it is now.</summary>
+        public sealed record TrafficSet(string Model, TrafficSpec Traffic);
+
+        /// <summary>Nothing was changed: it can't be, as things are.</summary>
+        public sealed record Refused(IReadOnlyList<Fault> Faults);
+
+        /// <summary>All models as requests are routed to them.</summary>
+        /// <param name="Revision">grows with every change</param>
+        /// <param name="Models">null where nothing has changed since the revision that was asked for</param>
+        public sealed record Table(long Revision, IReadOnlyList<ModelEntry>? Models)
+        {
+            /// <summary>The question that it answers; 0 where there was none.</summary>
+            public long Question { get; init; }
+        }
     }
 
     /// <summary>What the registry journals.</summary>
@@ -81,6 +124,15 @@ public static class ModelProtocol
 
         /// <summary>The weights of a deleted version are gone too.</summary>
         public sealed record WeightsDeleted(ModelVersionId Version);
+
+        /// <summary>A label is on another version, or on none where <paramref name="Version"/> is null.</summary>
+        public sealed record LabelChanged(string Model, string Label, int? Version);
+
+        /// <summary>Other versions answer, or to other shares.</summary>
+        /// <param name="Model">whose</param>
+        /// <param name="Traffic">all of it</param>
+        /// <param name="Reason">why, where it was not a user who wanted it</param>
+        public sealed record TrafficChanged(string Model, TrafficSpec Traffic, string? Reason);
     }
 
     /// <summary>A version and what it takes to load it.</summary>

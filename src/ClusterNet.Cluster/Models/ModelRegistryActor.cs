@@ -14,10 +14,13 @@ namespace ClusterNet.Cluster.Models;
 /// </summary>
 internal sealed class ModelRegistryActor : ReceivePersistentActor
 {
+    private static readonly TimeSpan RouterPatience = TimeSpan.FromSeconds(30);
+
     private readonly ModelRegistryState _state = new();
     private readonly ILoggingAdapter _log = Context.GetLogger();
     private readonly Dictionary<ModelVersionId, HashSet<ShardRange>> _deleting = [];
     private readonly List<(IActorRef Asker, Replies.Deleted Reply)> _waiting = [];
+    private readonly Dictionary<IActorRef, TimeSpan> _routers = [];
 
     public ModelRegistryActor()
     {
@@ -29,6 +32,15 @@ internal sealed class ModelRegistryActor : ReceivePersistentActor
         Command<Commands.Delete>(Delete);
         Command<Queries.Find>(find => Sender.Tell(_state.Answer(find)));
         Command<Queries.List>(_ => Sender.Tell(_state.List()));
+        Command<Commands.SetLabel>(label => Do(_state.Decide(label), Sender.Tell));
+        Command<Commands.SetTraffic>(SetTraffic);
+        Command<Queries.GetTable>(query =>
+        {
+            // who numbers its questions asks again
+            if (query.Question > 0)
+                _routers[Sender] = Context.System.Scheduler.MonotonicClock;
+            Sender.Tell(new Replies.Table(LastSequenceNr, query.Revision == LastSequenceNr ? null : _state.Entries()) { Question = query.Question });
+        });
         Command<WeightsProtocol.Deleted>(PartDeleted);
         Command<WeightsProtocol.DeleteFailed>(PartNotDeleted);
     }
@@ -78,9 +90,31 @@ internal sealed class ModelRegistryActor : ReceivePersistentActor
         PersistAll(decision.Events, @event =>
         {
             _state.Apply(@event);
-            if (--left == 0)
-                answer(decision.Reply);
+            if (--left > 0)
+                return;
+            TellRouters();
+            answer(decision.Reply);
         });
+    }
+
+    private void SetTraffic(Commands.SetTraffic command)
+    {
+        if (command.Reason is { } reason)
+            _log.Warning("The traffic of {Model} is changed by itself: {Reason}", command.Model, reason);
+        Do(_state.Decide(command), Sender.Tell);
+    }
+
+    /// <summary>Who has asked for the table a moment ago learns at once that it has changed; who is gone does not ask again.</summary>
+    private void TellRouters()
+    {
+        var now = Context.System.Scheduler.MonotonicClock;
+        foreach (var (gone, _) in _routers.Where(router => now - router.Value > RouterPatience).ToArray())
+            _routers.Remove(gone);
+        if (_routers.Count == 0)
+            return;
+        var table = new Replies.Table(LastSequenceNr, _state.Entries());
+        foreach (var router in _routers.Keys)
+            router.Tell(table);
     }
 
     private void Delete(Commands.Delete delete)

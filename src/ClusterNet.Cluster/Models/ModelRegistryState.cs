@@ -14,9 +14,9 @@ internal sealed record RegistryDecision(IReadOnlyList<object> Events, object Rep
 /// The versions of all models. Decides what a command does, and applies what was journalled. A number belongs to the job that reserved it for ever: neither a failed job nor a
 /// deletion gives it back.
 /// </summary>
-internal sealed class ModelRegistryState
+internal sealed partial class ModelRegistryState
 {
-    private readonly SortedDictionary<string, ModelEntry> _models = new(StringComparer.Ordinal);
+    private readonly SortedDictionary<string, StateEntry> _models = new(StringComparer.Ordinal);
     private readonly Dictionary<ModelVersionId, StoredVersion> _weightsToDelete = [];
 
     /// <summary>Deleted versions whose weights may still be in the store.</summary>
@@ -50,7 +50,12 @@ internal sealed class ModelRegistryState
         [
             .. _models[delete.Model].Versions.Keys.Where(number => delete.Version is null || number == delete.Version).Select(number => new ModelVersionId(delete.Model, number)),
         ];
-        return new([.. gone.Select(version => new Events.VersionDeleted(version))], new Replies.Deleted(gone));
+        var entry = _models[delete.Model];
+        if (gone.SelectMany(version => InUse(entry, version)).ToArray() is { Length: > 0 } faults)
+            return new([], new Replies.Refused(faults));
+        // labels that nothing depends on go with their version
+        var labels = entry.Labels.Where(label => gone.Any(version => version.Version == label.Value)).Select(label => new Events.LabelChanged(delete.Model, label.Key, null));
+        return new([.. labels, .. gone.Select(version => new Events.VersionDeleted(version))], new Replies.Deleted(gone));
     }
 
     public object Answer(Queries.Find find)
@@ -58,6 +63,12 @@ internal sealed class ModelRegistryState
         if (Missing(find.Model, find.Version) is { } fault)
             return new Replies.Unknown(fault);
         var versions = _models[find.Model].Versions;
+        if (find is { Version: null, Label: { } label })
+        {
+            return _models[find.Model].Labels.TryGetValue(label, out var labelled)
+                ? new Replies.Found(versions[labelled])
+                : new Replies.Unknown(NoLabel(find.Model, label));
+        }
         return new Replies.Found(find.Version is { } number ? versions[number] : versions.Values.Last());
     }
 
@@ -84,15 +95,24 @@ internal sealed class ModelRegistryState
             case Events.WeightsDeleted { Version: var cleared }:
                 _weightsToDelete.Remove(cleared);
                 break;
+            case Events.LabelChanged { Version: { } labelled } changed:
+                EntryOf(changed.Model).Labels[changed.Label] = labelled;
+                break;
+            case Events.LabelChanged changed:
+                EntryOf(changed.Model).Labels.Remove(changed.Label);
+                break;
+            case Events.TrafficChanged changed:
+                EntryOf(changed.Model).Traffic = changed.Traffic;
+                break;
             default:
                 throw new ArgumentException($"{@event.GetType().Name} is no event of the registry", nameof(@event));
         }
     }
 
-    private ModelEntry EntryOf(string model)
+    private StateEntry EntryOf(string model)
     {
         if (!_models.TryGetValue(model, out var entry))
-            _models.Add(model, entry = new ModelEntry());
+            _models.Add(model, entry = new StateEntry());
         return entry;
     }
 
@@ -122,7 +142,7 @@ internal sealed class ModelRegistryState
         };
     }
 
-    private sealed class ModelEntry
+    private sealed class StateEntry
     {
         public int LastNumber { get; set; }
 
@@ -131,5 +151,9 @@ internal sealed class ModelRegistryState
         public SortedDictionary<int, StoredVersion> Versions { get; } = [];
 
         public HashSet<int> Deleted { get; } = [];
+
+        public SortedDictionary<string, int> Labels { get; } = new(StringComparer.Ordinal);
+
+        public TrafficSpec Traffic { get; set; } = TrafficSpec.Default;
     }
 }

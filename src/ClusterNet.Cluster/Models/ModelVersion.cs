@@ -26,4 +26,8 @@ public sealed record ModelVersion(
     int Parameters,
     string WeightsSha256,
     IReadOnlyDictionary<string, IReadOnlyDictionary<string, double>> Metrics,
-    DateTimeOffset Registered);
+    DateTimeOffset Registered)
+{
+    /// <summary>Versions of what it was trained with, by name; empty for versions of a time when that was not written down.</summary>
+    public IReadOnlyDictionary<string, string> Libraries { get; init; } = new Dictionary<string, string>();
+}

@@ -8,7 +8,7 @@ namespace ClusterNet.Cluster.Serialization;
 
 /// <summary>Messages and events of the registry of models, and the weights of versions. See models.proto.</summary>
 /// <param name="system">resolves actor references</param>
-internal sealed class ModelSerializer(ExtendedActorSystem system) : ProtocolSerializer(system, Table, Id)
+internal sealed partial class ModelSerializer(ExtendedActorSystem system) : ProtocolSerializer(system, Table, Id)
 {
     /// <summary>Never changes.</summary>
     public const int Id = 7104;
@@ -16,14 +16,14 @@ internal sealed class ModelSerializer(ExtendedActorSystem system) : ProtocolSeri
     private static readonly WireEnum<LearningTask, Wire.ModelSignature.Types.Task> Tasks = new();
 
     /// <summary>The messages.</summary>
-    public static readonly CodecTable Table = Journalled(Replied(Asked(new CodecTable("model"))));
+    public static readonly CodecTable Table = Traffic(Journalled(Replied(Asked(new CodecTable("model")))));
 
     private static CodecTable Asked(CodecTable table) => table
         .Add<Commands.Reserve, Wire.ModelReserve>(
             "M:reserve", m => new Wire.ModelReserve { Model = m.Model, Job = m.Job.Value }, w => new Commands.Reserve(w.Model, new JobId(w.Job)))
         .Add<Commands.Register, Wire.ModelWhole>("M:register", m => Whole(m.Stored), w => new Commands.Register(FromWire(w.Stored)))
         .Add<Commands.Delete, Wire.ModelChoice>("M:delete", m => Choice(m.Model, m.Version), w => new Commands.Delete(w.Model, w.HasVersion ? w.Version : null))
-        .Add<Queries.Find, Wire.ModelChoice>("M:find", m => Choice(m.Model, m.Version), w => new Queries.Find(w.Model, w.HasVersion ? w.Version : null))
+        .Add<Queries.Find, Wire.ModelChoice>("M:find", m => Choice(m.Model, m.Version, m.Label), w => new Queries.Find(w.Model, w.HasVersion ? w.Version : null) { Label = w.HasLabel ? w.Label : null })
         .Add<Queries.List, Wire.ModelList>("M:list", _ => new Wire.ModelList(), _ => new Queries.List());
 
     private static CodecTable Replied(CodecTable table) => table
@@ -64,11 +64,13 @@ internal sealed class ModelSerializer(ExtendedActorSystem system) : ProtocolSeri
 
     private static Wire.ModelWhole Whole(StoredVersion stored) => new() { Stored = ToWire(stored) };
 
-    private static Wire.ModelChoice Choice(string model, int? version)
+    private static Wire.ModelChoice Choice(string model, int? version, string? label = null)
     {
         var wire = new Wire.ModelChoice { Model = model };
         if (version is { } number)
             wire.Version = number;
+        if (label is not null)
+            wire.Label = label;
         return wire;
     }
 
@@ -95,20 +97,26 @@ internal sealed class ModelSerializer(ExtendedActorSystem system) : ProtocolSeri
     private static StoredVersion FromWire(Wire.ModelStored stored) => new(
         FromWire(stored.Version), JobSpecJson.DeserializeLoss(stored.Loss), stored.PreparationJson, [.. stored.Parts.Select(WireParts.FromWire)]);
 
-    private static Wire.ModelRecord ToWire(ModelVersion version) => new()
+    private static Wire.ModelRecord ToWire(ModelVersion version)
     {
-        Id = version.Id.ToWire(),
-        Job = version.Job.Value,
-        Step = version.Step,
-        Seed = version.Seed,
-        Model = JobSpecJson.Serialize(version.Model),
-        Signature = ToWire(version.Signature),
-        DataFingerprint = version.DataFingerprint,
-        Parameters = version.Parameters,
-        WeightsSha256 = version.WeightsSha256,
-        Metrics = version.Metrics.ToWire(),
-        Registered = version.Registered.ToWire(),
-    };
+        var wire = new Wire.ModelRecord
+        {
+            Id = version.Id.ToWire(),
+            Job = version.Job.Value,
+            Step = version.Step,
+            Seed = version.Seed,
+            Model = JobSpecJson.Serialize(version.Model),
+            Signature = ToWire(version.Signature),
+            DataFingerprint = version.DataFingerprint,
+            Parameters = version.Parameters,
+            WeightsSha256 = version.WeightsSha256,
+            Metrics = version.Metrics.ToWire(),
+            Registered = version.Registered.ToWire(),
+        };
+        foreach (var (library, number) in version.Libraries)
+            wire.Libraries.Add(library, number);
+        return wire;
+    }
 
     private static ModelVersion FromWire(Wire.ModelRecord version) => new(
         version.Id.FromWire(),
@@ -121,5 +129,8 @@ internal sealed class ModelSerializer(ExtendedActorSystem system) : ProtocolSeri
         version.Parameters,
         version.WeightsSha256,
         version.Metrics.FromWire(),
-        version.Registered.FromWire());
+        version.Registered.FromWire())
+    {
+        Libraries = new Dictionary<string, string>(version.Libraries, StringComparer.Ordinal),
+    };
 }

@@ -7,7 +7,7 @@ namespace ClusterNet.Cluster.Serialization;
 
 /// <summary>Messages of inference actors. See serving.proto.</summary>
 /// <param name="system">resolves actor references</param>
-internal sealed class ServingSerializer(ExtendedActorSystem system) : ProtocolSerializer(system, Table, Id)
+internal sealed partial class ServingSerializer(ExtendedActorSystem system) : ProtocolSerializer(system, Table, Id)
 {
     /// <summary>Never changes.</summary>
     public const int Id = 7105;
@@ -15,7 +15,7 @@ internal sealed class ServingSerializer(ExtendedActorSystem system) : ProtocolSe
     private static readonly WireEnum<FailureKind, Wire.ServingFailed.Types.Kind> Kinds = new();
 
     /// <summary>The messages.</summary>
-    public static readonly CodecTable Table = new CodecTable("serving")
+    public static readonly CodecTable Table = Routed(new CodecTable("serving"))
         .Add<Queries.Predict, Wire.ServingSamples>(
             "S:predict",
             m => new Wire.ServingSamples { Version = m.Version.ToWire(), Samples = ToWire(m.Samples) }.Traced(m.Trace),
@@ -26,8 +26,8 @@ internal sealed class ServingSerializer(ExtendedActorSystem system) : ProtocolSe
             w => new Queries.Evaluate(w.Version.FromWire(), FromWire(w.Samples)) { Trace = w.TraceOf() })
         .Add<Prediction, Wire.ServingPrediction>(
             "S:prediction",
-            m => new Wire.ServingPrediction { Version = m.Version.ToWire(), Classes = { m.Classes }, Outputs = LittleEndian.Field(m.Outputs.Span) },
-            w => new Prediction(w.Version.FromWire(), [.. w.Classes], LittleEndian.Read(w.Outputs.Span)))
+            ToWire,
+            FromWire)
         .Add<Replies.EvaluationDone, Wire.ServingEvaluation>(
             "S:evaluated",
             m =>
@@ -39,8 +39,17 @@ internal sealed class ServingSerializer(ExtendedActorSystem system) : ProtocolSe
             w => new Replies.EvaluationDone(w.Version.FromWire(), w.Metrics.FromWire()))
         .Add<Replies.PredictFailed, Wire.ServingFailed>(
             "S:failed",
-            m => new Wire.ServingFailed { Version = m.Version.ToWire(), Kind = Kinds.ToWire(m.Kind), Faults = { m.Faults.Select(WireParts.ToWire) } },
-            w => new Replies.PredictFailed(w.Version.FromWire(), Kinds.FromWire(w.Kind), [.. w.Faults.Select(WireParts.FromWire)]));
+            m =>
+            {
+                var wire = new Wire.ServingFailed { Version = m.Version.ToWire(), Kind = Kinds.ToWire(m.Kind), Faults = { m.Faults.Select(WireParts.ToWire) } };
+                if (m.RetryAfter is { } retryAfter)
+                    wire.RetryAfterTicks = retryAfter.Ticks;
+                return wire;
+            },
+            w => new Replies.PredictFailed(w.Version.FromWire(), Kinds.FromWire(w.Kind), [.. w.Faults.Select(WireParts.FromWire)])
+            {
+                RetryAfter = w.HasRetryAfterTicks ? new TimeSpan(w.RetryAfterTicks) : null,
+            });
 
     private static Wire.Samples ToWire(RawSamples samples)
     {

@@ -23,6 +23,10 @@ namespace ClusterNet.Cluster.Serialization.Wire
     internal sealed partial class ShardPush : IWireTraced;
 
     internal sealed partial class ServingSamples : IWireTraced;
+
+    internal sealed partial class ServingRequest : IWireTraced;
+
+    internal sealed partial class ServingInfer : IWireTraced;
 }
 
 namespace ClusterNet.Cluster.Serialization

@@ -31,7 +31,28 @@ public interface IModelServing
     /// <summary>Answers what waits, then lets the model go; requests are refused until it is loaded again.</summary>
     /// <exception cref="PredictionException">there is no such model</exception>
     Task UnloadAsync(string model, CancellationToken cancel = default);
+
+    /// <summary>Which versions answer for a model.</summary>
+    /// <exception cref="PredictionException">there is no such model</exception>
+    Task<ModelTraffic> TrafficAsync(string model, CancellationToken cancel = default);
+
+    /// <summary>Changes it, for all nodes. Versions that are to answer are loaded before requests go there.</summary>
+    /// <exception cref="PredictionException">there is no such model, or the traffic can't be so: all that is wrong with it, as invalid input</exception>
+    Task SetTrafficAsync(string model, TrafficSpec traffic, CancellationToken cancel = default);
+
+    /// <summary>Puts a label on a version, off the one that had it; off all where <paramref name="version"/> is null. <c>production</c> is what answers where a model's traffic says nothing else.</summary>
+    /// <exception cref="PredictionException">there is no such model or version, or it can't be a label</exception>
+    Task LabelAsync(string model, string label, int? version, CancellationToken cancel = default);
 }
+
+/// <summary>Which versions answer for a model.</summary>
+/// <param name="Model">its name</param>
+/// <param name="Traffic">as it was said</param>
+/// <param name="Labels">which version each is of</param>
+/// <param name="Shares">what that comes to: the share of each version that answers, together 1</param>
+/// <param name="Shadows">by version: how what it says differs from what was answered, of the requests to this node</param>
+public sealed record ModelTraffic(
+    string Model, TrafficSpec Traffic, IReadOnlyDictionary<string, int> Labels, IReadOnlyDictionary<int, double> Shares, IReadOnlyDictionary<int, ShadowStatistics> Shadows);
 
 /// <summary>What is asked of a model.</summary>
 /// <param name="Model">its name</param>
@@ -90,7 +111,7 @@ public abstract record ModelInput
     public sealed record Prepared(IReadOnlyList<int> Shape, ReadOnlyMemory<float> Values) : ModelInput
     {
         /// <inheritdoc/>
-        public override int Count { get; } = Values.Length / Math.Max(1, Shape.Aggregate(1, (product, axis) => checked(product * axis)));
+        public override int Count => Values.Length / Math.Max(1, Shape.Aggregate(1, (product, axis) => checked(product * axis)));
     }
 }
 

@@ -14,7 +14,7 @@ namespace ClusterNet.Cluster.Serving;
 /// Answers for one version on one node: finds it, loads it, queues requests, and hands them batch by batch to its <see cref="ModelRunnerActor"/>, which has the model and a thread of
 /// its own. This one never computes, so it refuses at once when too much waits, and it knows who waits: whatever fails, every request is answered.
 /// </summary>
-internal sealed class InferenceActor : ReceiveActor, IWithTimers
+internal sealed partial class InferenceActor : ReceiveActor, IWithTimers
 {
     private readonly ModelVersionId _version;
     private readonly IActorRef _registry;
@@ -25,16 +25,23 @@ internal sealed class InferenceActor : ReceiveActor, IWithTimers
     private readonly ILoggingAdapter _log = Context.GetLogger();
     private readonly Dictionary<ShardRange, TensorPayload> _loaded = [];
     private readonly Dictionary<IActorRef, ShardRange> _loading = [];
+    private readonly HashSet<IActorRef> _preparing = [];
+    private readonly VersionGauge _gauge;
     private IReadOnlyList<Waiting> _running = [];
     private ModelProtocol.StoredVersion? _stored;
     private IActorRef _runner = ActorRefs.Nobody;
     private string _crash = "the actor stopped";
     private TimeSpan _since;
+    private TimeSpan _alarm = TimeSpan.MaxValue;
+    private TimeSpan _taken;
+    private TimeSpan _lastBatch;
     private bool _planned;
+    private bool _delaying;
     private bool _draining;
 
-    public InferenceActor(ModelVersionId version, IActorRef registry, ServedModelLoader loader, ServingSettings settings)
+    public InferenceActor(ModelVersionId version, IActorRef registry, ServedModelLoader loader, ServingSettings settings, VersionGauge gauge)
     {
+        _gauge = gauge;
         _version = version;
         _registry = registry;
         _loader = loader;
@@ -49,6 +56,8 @@ internal sealed class InferenceActor : ReceiveActor, IWithTimers
         Check,
         Retire,
         RunBatch,
+        Delayed,
+        Due,
     }
 
     /// <inheritdoc/>
@@ -60,8 +69,9 @@ internal sealed class InferenceActor : ReceiveActor, IWithTimers
     /// <param name="registry">of models</param>
     /// <param name="loader">makes the model on the runner's thread</param>
     /// <param name="settings">bounds</param>
-    public static Props PropsFor(ModelVersionId version, IActorRef registry, ServedModelLoader loader, ServingSettings settings) =>
-        Props.Create(() => new InferenceActor(version, registry, loader, settings));
+    /// <param name="gauge">where it says how it is</param>
+    public static Props PropsFor(ModelVersionId version, IActorRef registry, ServedModelLoader loader, ServingSettings settings, VersionGauge? gauge = null) =>
+        Props.Create(() => new InferenceActor(version, registry, loader, settings, gauge ?? new VersionGauge(version)));
 
     /// <summary>To the host: nothing is left to do here. Answered by <see cref="Drain"/> once no more requests are sent here.</summary>
     public sealed record Retire(ModelVersionId Version) : INoSerializationVerificationNeeded;
@@ -80,7 +90,9 @@ internal sealed class InferenceActor : ReceiveActor, IWithTimers
     /// <inheritdoc/>
     protected override void PostStop()
     {
-        AnswerAll(FailureKind.ComputeFailed, [new Fault(_version.ToString(), "the node stopped serving it before it answered: try again")]);
+        IReadOnlyList<Fault> faults = [new Fault(_version.ToString(), "the node stopped serving it before it answered: try again")];
+        AnswerAll(FailureKind.Unavailable, faults, Soon);
+        TellPrepared(faults);
         _telemetry.Close();
     }
 
@@ -123,7 +135,9 @@ internal sealed class InferenceActor : ReceiveActor, IWithTimers
         Receive<ModelRunnerActor.Ready>(_ =>
         {
             _since = Now;
+            _gauge.Is(_draining ? ServingState.Draining : ServingState.Ready);
             Become(Serving);
+            TellPrepared([]);
             PlanBatch();
             StopIfDrained();
         });
@@ -134,7 +148,11 @@ internal sealed class InferenceActor : ReceiveActor, IWithTimers
 
     private void AcceptWhileLoading()
     {
+        Receive<Commands.Cancel>(Cancel);
+        Receive<Commands.Prepare>(_ => _preparing.Add(Sender));
+        Receive<Commands.Release>(_ => { });
         Receive<IVersionMessage>(Enqueue);
+        Receive<Tick>(tick => tick == Tick.Due, _ => Expire());
         Receive<ModelProtocol.Replies.Unknown>(unknown => Fail(FailureKind.UnknownModel, [unknown.Fault]));
         Receive<Drain>(_ => _draining = true);
         // the answer to a question that was asked again, and a registry that is starting again: the next check asks once more
@@ -145,6 +163,13 @@ internal sealed class InferenceActor : ReceiveActor, IWithTimers
 
     private void Serving()
     {
+        Receive<Commands.Cancel>(Cancel);
+        Receive<Commands.Prepare>(_ =>
+        {
+            _since = Now;
+            Sender.Tell(new Replies.Prepared(_version, []));
+        });
+        Receive<Commands.Release>(_ => Context.Parent.Tell(new Retire(_version)));
         Receive<IVersionMessage>(request =>
         {
             _since = Now;
@@ -153,6 +178,12 @@ internal sealed class InferenceActor : ReceiveActor, IWithTimers
         });
         Receive<Tick>(tick => tick == Tick.RunBatch, _ => RunBatch());
         Receive<Tick>(tick => tick == Tick.Check, _ => Check());
+        Receive<Tick>(tick => tick == Tick.Due, _ => Expire());
+        Receive<Tick>(tick => tick == Tick.Delayed, _ =>
+        {
+            _delaying = false;
+            PlanBatch(isDelayed: true);
+        });
         Receive<ModelRunnerActor.Computed>(Answer);
         Receive<ModelProtocol.Replies.Found>(_ => { });
         Receive<ModelProtocol.Replies.Unknown>(unknown => Fail(FailureKind.UnknownModel, [unknown.Fault]));
@@ -161,12 +192,17 @@ internal sealed class InferenceActor : ReceiveActor, IWithTimers
         Receive<Drain>(_ =>
         {
             _draining = true;
+            _gauge.Is(ServingState.Draining);
+            PlanBatch(isDelayed: true);
             StopIfDrained();
         });
     }
 
     private void Failed(FailureKind kind, IReadOnlyList<Fault> faults)
     {
+        Receive<Commands.Cancel>(_ => { });
+        Receive<Commands.Prepare>(_ => Sender.Tell(new Replies.Prepared(_version, faults)));
+        Receive<Commands.Release>(_ => Context.Parent.Tell(new Retire(_version)));
         Receive<IVersionMessage>(request => Reply(Arrived(request), new Replies.PredictFailed(_version, kind, faults)));
         Receive<Tick>(tick => tick == Tick.Retire, _ => Context.Parent.Tell(new Retire(_version)));
         Receive<Drain>(_ => Context.Stop(Self));
@@ -178,6 +214,7 @@ internal sealed class InferenceActor : ReceiveActor, IWithTimers
     private void Load(ModelProtocol.StoredVersion stored)
     {
         _stored = stored;
+        _gauge.Is(ServingState.Loading);
         _loaded.Clear();
         foreach (var part in stored.Parts)
             _loading.Add(Context.Watch(Context.ActorOf(WeightsPartActor.PropsForLoad(_version, part))), part);
@@ -200,46 +237,6 @@ internal sealed class InferenceActor : ReceiveActor, IWithTimers
         Load(_stored!);
     }
 
-    private void Enqueue(IVersionMessage request)
-    {
-        var (samples, alone) = request is Queries.Evaluate evaluate ? (evaluate.Samples.Count, true) : (((Queries.Predict)request).Samples.Count, false);
-        var waiting = Arrived(request);
-        if (!_queue.Offer(waiting, samples, alone))
-        {
-            var fault = new Fault(_version.ToString(), $"{_queue.Count} requests with {_queue.Samples} samples wait already: try again later");
-            Reply(waiting, new Replies.PredictFailed(_version, FailureKind.Overloaded, [fault]));
-        }
-    }
-
-    /// <summary>By a message to itself, so that the requests that are in the mailbox by then are computed together with this one.</summary>
-    private void PlanBatch()
-    {
-        if (_planned || _running.Count > 0 || _queue.Count == 0)
-            return;
-        _planned = true;
-        Self.Tell(Tick.RunBatch);
-    }
-
-    private void RunBatch()
-    {
-        _planned = false;
-        var before = _queue.Samples;
-        _running = _queue.Take();
-        _telemetry.Taken(_running.Select(one => one.Arrival), before - _queue.Samples);
-        _runner.Tell(new ModelRunnerActor.Compute([.. _running.Select(one => one.Request)]));
-    }
-
-    private void Answer(ModelRunnerActor.Computed computed)
-    {
-        _telemetry.BatchEnded();
-        foreach (var (one, reply) in _running.Zip(computed.Replies))
-            Reply(one, reply);
-        _running = [];
-        _since = Now;
-        PlanBatch();
-        StopIfDrained();
-    }
-
     private void Check()
     {
         // a version may be deleted while it is in memory
@@ -258,7 +255,9 @@ internal sealed class InferenceActor : ReceiveActor, IWithTimers
     {
         if (kind == FailureKind.LoadFailed)
             _log.Error("{Version} can't be served: {Reason}", _version, string.Join("; ", faults));
+        _gauge.Is(kind == FailureKind.UnknownModel ? ServingState.Unloaded : ServingState.Failed, string.Join("; ", faults));
         AnswerAll(kind, faults);
+        TellPrepared(faults);
         if (!_runner.IsNobody())
         {
             Context.Unwatch(_runner);
@@ -274,31 +273,4 @@ internal sealed class InferenceActor : ReceiveActor, IWithTimers
         else
             Timers.StartSingleTimer(Tick.Retire, Tick.Retire, _settings.RetryLoadAfter);
     }
-
-    private void AnswerAll(FailureKind kind, IReadOnlyList<Fault> faults)
-    {
-        AnswerRunning(kind, faults);
-        foreach (var waiting in _queue.Clear())
-            Reply(waiting, new Replies.PredictFailed(_version, kind, faults));
-    }
-
-    private void AnswerRunning(FailureKind kind, IReadOnlyList<Fault> faults)
-    {
-        _telemetry.BatchEnded();
-        foreach (var waiting in _running)
-            Reply(waiting, new Replies.PredictFailed(_version, kind, faults));
-        _running = [];
-    }
-
-    private Waiting Arrived(IVersionMessage request) => new(Sender, request, _telemetry.Arrived((request as ITraced)?.Trace));
-
-    private void Reply(Waiting waiting, object reply)
-    {
-        // first, so that who has the answer finds it counted
-        _telemetry.Answered(waiting.Arrival, reply is Replies.PredictFailed failed ? failed.Kind.ToString() : "answered");
-        waiting.Asker.Tell(reply);
-    }
-
-    /// <summary>A request that is not answered yet.</summary>
-    private sealed record Waiting(IActorRef Asker, IVersionMessage Request, ServingTelemetry.Arrival Arrival);
 }

@@ -12,13 +12,18 @@ internal sealed class InferenceHostActor : ReceiveActor
     public const string Name = "inference";
 
     private readonly Dictionary<ModelVersionId, IActorRef> _versions = [];
-    private readonly Func<ModelVersionId, Props> _propsFor;
+    private readonly Dictionary<ModelVersionId, VersionGauge> _gauges = [];
+    private readonly Func<ModelVersionId, VersionGauge, Props> _propsFor;
     private IActorRef? _drained;
 
-    public InferenceHostActor(Func<ModelVersionId, Props> propsFor)
+    public InferenceHostActor(Func<ModelVersionId, VersionGauge, Props> propsFor)
     {
         _propsFor = propsFor;
-        Receive<IVersionMessage>(_ => _drained is not null, request => Sender.Tell(Refused(request.Version)));
+        Receive<Queries.GetStatus>(_ => Sender.Tell(new Replies.Status([.. _gauges.Values.Select(gauge => gauge.Read())])));
+        Receive<IVersionMessage>(_ => _drained is not null, Refuse);
+        // what is not here has nothing to take out or to let go
+        Receive<Commands.Cancel>(cancel => _versions.GetValueOrDefault(cancel.Version)?.Forward(cancel));
+        Receive<Commands.Release>(release => _versions.GetValueOrDefault(release.Version)?.Forward(release));
         Receive<IVersionMessage>(request => ActorOf(request.Version).Forward(request));
         Receive<InferenceActor.Retire>(OnRetire);
         Receive<InferenceActor.Drain>(_ => Drain());
@@ -29,13 +34,28 @@ internal sealed class InferenceHostActor : ReceiveActor
     /// <param name="loader">makes models ready</param>
     /// <param name="settings">bounds</param>
     public static Props PropsFor(IActorRef registry, ServedModelLoader loader, ServingSettings settings) =>
-        PropsFor(version => InferenceActor.PropsFor(version, registry, loader, settings));
+        PropsFor((version, gauge) => InferenceActor.PropsFor(version, registry, loader, settings, gauge));
 
     /// <param name="propsFor">of the actor of a version</param>
-    internal static Props PropsFor(Func<ModelVersionId, Props> propsFor) => Props.Create(() => new InferenceHostActor(propsFor));
+    internal static Props PropsFor(Func<ModelVersionId, Props> propsFor) => PropsFor((version, _) => propsFor(version));
 
-    private static Replies.PredictFailed Refused(ModelVersionId version) =>
-        new(version, FailureKind.Overloaded, [new Fault(version.ToString(), "the node is leaving the cluster: try again")]);
+    /// <param name="propsFor">of the actor of a version, which says how it is by the gauge</param>
+    internal static Props PropsFor(Func<ModelVersionId, VersionGauge, Props> propsFor) => Props.Create(() => new InferenceHostActor(propsFor));
+
+    private void Refuse(IVersionMessage request)
+    {
+        IReadOnlyList<Fault> faults = [new Fault(request.Version.ToString(), "the node is leaving the cluster: try again")];
+        var soon = TimeSpan.FromSeconds(1);
+        object? reply = request switch
+        {
+            Queries.Infer infer => new Replies.InferFailed(infer.Request, FailureKind.Unavailable, faults, soon),
+            Commands.Prepare prepare => new Replies.Prepared(prepare.Version, faults),
+            Commands.Cancel or Commands.Release => null,
+            _ => new Replies.PredictFailed(request.Version, FailureKind.Unavailable, faults) { RetryAfter = soon },
+        };
+        if (reply is not null)
+            Sender.Tell(reply);
+    }
 
     /// <summary>The node leaves: what is here is answered, nothing new is taken. Answered by <see cref="InferenceActor.Drain"/> when all is done.</summary>
     private void Drain()
@@ -54,8 +74,11 @@ internal sealed class InferenceHostActor : ReceiveActor
 
     private IActorRef ActorOf(ModelVersionId version)
     {
-        if (!_versions.TryGetValue(version, out var actor))
-            _versions.Add(version, actor = Context.Watch(Context.ActorOf(_propsFor(version))));
+        if (_versions.TryGetValue(version, out var actor))
+            return actor;
+        var gauge = _gauges[version] = new VersionGauge(version);
+        actor = Context.Watch(Context.ActorOf(_propsFor(version, gauge)));
+        _versions.Add(version, actor);
         return actor;
     }
 
@@ -71,6 +94,8 @@ internal sealed class InferenceHostActor : ReceiveActor
     {
         foreach (var (version, _) in _versions.Where(pair => pair.Value.Equals(terminated.ActorRef)).ToArray())
             _versions.Remove(version);
+        foreach (var gone in _gauges.Keys.Where(version => !_versions.ContainsKey(version)).ToArray())
+            _gauges.Remove(gone);
         TellDrained();
     }
 }

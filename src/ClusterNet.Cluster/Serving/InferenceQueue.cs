@@ -1,27 +1,32 @@
 namespace ClusterNet.Cluster.Serving;
 
 /// <summary>
-/// What waits for a version's computation, first come first served. Decides what is refused and what is computed together. What is merged is what waits while a computation
-/// runs: an idle model starts at once, a busy one takes the more at a time the more there is.
+/// What waits for a version's computation: the most urgent first, and first come first served among equals. Decides what is refused and what is computed together. What is merged is
+/// what waits while a computation runs: an idle model starts at once, a busy one takes the more at a time the more there is.
 /// </summary>
 /// <typeparam name="T">a request</typeparam>
 internal sealed class InferenceQueue<T>(int maxBatchSamples, int maxRequests, int maxSamples)
 {
-    private readonly Queue<(T Request, int Samples, bool Alone)> _waiting = [];
+    private readonly LinkedList<(T Request, int Samples, bool Alone)>[] _waiting = [.. Enumerable.Range(PriorityLevels.Highest, PriorityLevels.Lowest + 1).Select(_ => new LinkedList<(T, int, bool)>())];
 
-    public int Count => _waiting.Count;
+    public int Count { get; private set; }
 
     public long Samples { get; private set; }
+
+    /// <summary>Whether what waits fills a batch.</summary>
+    public bool IsBatchFull => Samples >= maxBatchSamples;
 
     /// <param name="request">what to compute</param>
     /// <param name="samples">how many samples it has</param>
     /// <param name="alone">whether it can't be computed together with others</param>
+    /// <param name="priority">see <see cref="PriorityLevels"/></param>
     /// <returns>whether it was taken; a request with more samples than the bound is, if it would be the only one</returns>
-    public bool Offer(T request, int samples, bool alone = false)
+    public bool Offer(T request, int samples, bool alone = false, int priority = PriorityLevels.Default)
     {
-        if (_waiting.Count >= maxRequests || (_waiting.Count > 0 && Samples + samples > maxSamples))
+        if (Count >= maxRequests || (Count > 0 && Samples + samples > maxSamples))
             return false;
-        _waiting.Enqueue((request, samples, alone));
+        _waiting[Math.Clamp(priority, PriorityLevels.Highest, PriorityLevels.Lowest)].AddLast((request, samples, alone));
+        Count++;
         Samples += samples;
         return true;
     }
@@ -32,24 +37,54 @@ internal sealed class InferenceQueue<T>(int maxBatchSamples, int maxRequests, in
     {
         var batch = new List<T>();
         var samples = 0L;
-        var full = false;
-        while (!full && _waiting.TryPeek(out var next) && (batch.Count == 0 || (!next.Alone && samples + next.Samples <= maxBatchSamples)))
+        foreach (var level in _waiting)
         {
-            _waiting.Dequeue();
-            batch.Add(next.Request);
-            samples += next.Samples;
-            full = next.Alone;
+            while (level.First is { Value: var next } first)
+            {
+                if (batch.Count > 0 && (next.Alone || samples + next.Samples > maxBatchSamples))
+                    return Taken();
+                level.Remove(first);
+                batch.Add(next.Request);
+                samples += next.Samples;
+                if (next.Alone)
+                    return Taken();
+            }
         }
-        Samples -= samples;
-        return batch;
+        return Taken();
+
+        List<T> Taken()
+        {
+            Count -= batch.Count;
+            Samples -= samples;
+            return batch;
+        }
     }
 
-    /// <summary>Takes out everything.</summary>
-    public IReadOnlyList<T> Clear()
+    /// <summary>Takes out those that need no computation any more.</summary>
+    public IReadOnlyList<T> Remove(Predicate<T> isOver)
     {
-        T[] all = [.. _waiting.Select(waiting => waiting.Request)];
-        _waiting.Clear();
-        Samples = 0;
-        return all;
+        var removed = new List<T>();
+        foreach (var level in _waiting)
+        {
+            for (var node = level.First; node is not null;)
+            {
+                var next = node.Next;
+                if (isOver(node.Value.Request))
+                {
+                    level.Remove(node);
+                    removed.Add(node.Value.Request);
+                    Count--;
+                    Samples -= node.Value.Samples;
+                }
+                node = next;
+            }
+        }
+        return removed;
     }
+
+    /// <summary>What waits, in the order it would be computed.</summary>
+    public IEnumerable<T> Waiting => _waiting.SelectMany(level => level).Select(waiting => waiting.Request);
+
+    /// <summary>Takes out everything.</summary>
+    public IReadOnlyList<T> Clear() => Remove(_ => true);
 }

@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Runtime.InteropServices;
 using System.Security.Cryptography;
 using Akka.Actor;
@@ -24,7 +25,12 @@ internal sealed class ModelRunnerActor : ReceiveActor
     {
         _loader = loader;
         Receive<Build>(OnBuild);
-        Receive<Compute>(compute => Sender.Tell(new Computed([.. Replied(compute.Requests)])));
+        Receive<Compute>(compute =>
+        {
+            var started = Stopwatch.GetTimestamp();
+            var (replies, samples) = Replied(compute.Requests);
+            Sender.Tell(new Computed(replies, samples, Stopwatch.GetElapsedTime(started)));
+        });
     }
 
     /// <summary>Make the version ready. Answered by <see cref="Ready"/> or <see cref="BuildFailed"/>. The holds on the parts pass along.</summary>
@@ -40,7 +46,10 @@ internal sealed class ModelRunnerActor : ReceiveActor
     public sealed record Compute(IReadOnlyList<IVersionMessage> Requests) : INoSerializationVerificationNeeded;
 
     /// <summary>The reply to each request, in their order.</summary>
-    public sealed record Computed(IReadOnlyList<object> Replies) : INoSerializationVerificationNeeded;
+    /// <param name="Replies">one for each</param>
+    /// <param name="Samples">that were computed</param>
+    /// <param name="Elapsed">time that it took</param>
+    public sealed record Computed(IReadOnlyList<object> Replies, int Samples, TimeSpan Elapsed) : INoSerializationVerificationNeeded;
 
     public static Props PropsFor(ServedModelLoader loader) => Props.Create(() => new ModelRunnerActor(loader)).WithDispatcher(Hosting.Dispatchers.Compute);
 
@@ -90,7 +99,7 @@ internal sealed class ModelRunnerActor : ReceiveActor
             throw new InvalidDataException($"its weights are not those that were registered: sha256 {found}, not {_version.WeightsSha256}");
     }
 
-    private object[] Replied(IReadOnlyList<IVersionMessage> requests)
+    private (object[] Replies, int Samples) Replied(IReadOnlyList<IVersionMessage> requests)
     {
         var replies = new object[requests.Count];
         var prepared = new List<(int Index, SampleSet Samples)>();
@@ -102,7 +111,7 @@ internal sealed class ModelRunnerActor : ReceiveActor
                 if (requests[i] is Queries.Evaluate evaluate)
                     replies[i] = new Replies.EvaluationDone(_version.Id, _model!.Evaluate(_model.Prepare(evaluate.Samples, withTargets: true)));
                 else
-                    prepared.Add((i, _model!.Prepare(((Queries.Predict)requests[i]).Samples, withTargets: false)));
+                    prepared.Add((i, SamplesOf(requests[i])));
             }
             catch (InputException e)
             {
@@ -110,7 +119,7 @@ internal sealed class ModelRunnerActor : ReceiveActor
             }
         }
         if (prepared.Count == 0)
-            return replies;
+            return (replies, 0);
         var outputs = _model!.Predict(Merged([.. prepared.Select(one => one.Samples)])).AsMemory();
         var classes = _version.Signature.Classes;
         var at = 0;
@@ -120,8 +129,16 @@ internal sealed class ModelRunnerActor : ReceiveActor
             replies[index] = new Prediction(_version.Id, classes, outputs.Slice(at, length));
             at += length;
         }
-        return replies;
+        return (replies, prepared.Sum(one => one.Samples.Count));
     }
+
+    private SampleSet SamplesOf(IVersionMessage request) => request switch
+    {
+        Queries.Predict predict => _model!.Prepare(predict.Samples, withTargets: false),
+        Queries.Infer { Input: ModelInput.Raw raw } => _model!.Prepare(raw.Samples, withTargets: false),
+        Queries.Infer { Input: ModelInput.Prepared prepared } => PreparedSamples.Of(prepared, _version.Signature.Shape),
+        _ => throw new ArgumentException($"{request.GetType().Name} is not computed"),
+    };
 
     private static SampleSet Merged(SampleSet[] sets)
     {

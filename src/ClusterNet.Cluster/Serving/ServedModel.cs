@@ -13,7 +13,7 @@ namespace ClusterNet.Cluster.Serving;
 internal sealed class ServedModel : IServedModel
 {
     /// <summary>
-    /// Samples that the module always sees at once, padded where there are fewer: a matrix product of another height may add in another order, and then a prediction would depend
+    /// Samples that the module always sees at once, zeros where there are fewer: a matrix product, or a softmax, of another height may round differently, and then a prediction would depend
     /// on what was merged with it. A request of one sample pays for as many.
     /// </summary>
     public const int MicroBatch = 16;
@@ -24,17 +24,23 @@ internal sealed class ServedModel : IServedModel
     private readonly Predictor _predictor;
     private readonly Evaluator _evaluator;
 
-    private ServedModel(TrainableModel model, FittedPreparation preparation, LossFunction loss)
+    private ServedModel(TrainableModel model, FittedPreparation preparation, LossFunction loss, Predictor predictor, int warmUp)
     {
         _model = model;
         _preparation = preparation;
         _loss = loss;
-        _predictor = new Predictor(model, loss, MicroBatch);
+        _predictor = predictor;
         _evaluator = new Evaluator(model, loss);
+        var zeros = new SampleSet(model.Signature.Shape, new float[model.Signature.Shape.Aggregate(1, (product, axis) => product * axis)], default, default, new int[1]);
+        for (var i = 0; i < warmUp; i++)
+            _predictor.Predict(zeros);
     }
 
     /// <summary>Loads versions whose kind of model is in <paramref name="catalog"/>.</summary>
-    public static ServedModelLoader LoaderFor(ModelCatalog catalog, int threads) => (stored, parts) => Load(catalog, threads, stored, parts);
+    /// <param name="catalog">kinds of models</param>
+    /// <param name="threads">torch threads</param>
+    /// <param name="warmUp">computations before it is ready: the first ones of a model are slow</param>
+    public static ServedModelLoader LoaderFor(ModelCatalog catalog, int threads, int warmUp = 0) => (stored, parts) => Load(catalog, threads, warmUp, stored, parts);
 
     /// <inheritdoc/>
     public SampleSet Prepare(RawSamples samples, bool withTargets) => _preparation.Prepare(samples, withTargets);
@@ -54,7 +60,7 @@ internal sealed class ServedModel : IServedModel
         _model.Dispose();
     }
 
-    private static ServedModel Load(ModelCatalog catalog, int threads, StoredVersion stored, IReadOnlyList<(ShardRange Range, TensorPayload Values)> parts)
+    private static ServedModel Load(ModelCatalog catalog, int threads, int warmUp, StoredVersion stored, IReadOnlyList<(ShardRange Range, TensorPayload Values)> parts)
     {
         var version = stored.Version;
         FittedPreparation preparation;
@@ -73,8 +79,11 @@ internal sealed class ServedModel : IServedModel
             throw new InvalidDataException(
                 $"model '{version.Model.Kind}' has {model.Layout.Length} parameters here and {version.Parameters} where it was trained: this is not the same program, or not the same model");
         }
+        var loss = new LossFunction(stored.Loss, preparation.Signature);
+        // tries its rows on the weights that a training starts from: trained ones may be zeros that hide how sums are taken
+        var predictor = new Predictor(model, loss, MicroBatch);
         foreach (var (range, values) in parts)
             values.Span.CopyTo(model.Weights.Slice(range.Offset, range.Length));
-        return new ServedModel(model, preparation, new LossFunction(stored.Loss, preparation.Signature));
+        return new ServedModel(model, preparation, loss, predictor, warmUp);
     }
 }

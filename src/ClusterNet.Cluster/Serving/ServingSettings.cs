@@ -12,6 +12,12 @@ public sealed record ServingSettings
     /// <summary>The most samples that may wait. A request with more is taken when nothing else waits.</summary>
     public int MaxWaitingSamples { get; init; } = 65536;
 
+    /// <summary>How long an idle model waits for more requests to compute together; by default it starts at once.</summary>
+    public TimeSpan MaxQueueDelay { get; init; } = TimeSpan.Zero;
+
+    /// <summary>Computations before a version is ready: the first ones are slow.</summary>
+    public int WarmUp { get; init; } = 3;
+
     /// <summary>torch threads of each version's computation. They change how sums are taken, and so the last bits of an output.</summary>
     public int ThreadsPerModel { get; init; } = 1;
 

@@ -196,7 +196,7 @@ internal sealed partial class JobCoordinatorActor
         var signature = FittedPreparation.FromJson(plan.PreparationJson).Signature;
         var selected = Selection == ParameterProtocol.WeightsSelection.Best ? Epochs.LastOrDefault(epoch => epoch.IsBest)?.Step ?? conclusion.Step : conclusion.Step;
         return new ModelProtocol.StoredVersion(
-            new ModelVersion(version, _job, selected, Spec.Training.Seed, Spec.Model, signature, plan.DataFingerprint, plan.Layout.Length, conclusion.Sha256, conclusion.Metrics, Now),
+            new ModelVersion(version, _job, selected, Spec.Training.Seed, Spec.Model, signature, plan.DataFingerprint, plan.Layout.Length, conclusion.Sha256, conclusion.Metrics, Now) { Libraries = LibraryVersions.All },
             conclusion.Loss,
             plan.PreparationJson,
             parts);

@@ -39,6 +39,14 @@ public sealed class FittedPreparation
     /// <summary>What a model sees.</summary>
     public DataSignature Signature { get; }
 
+    /// <summary>What a request gives, in order: each column of a table, or the one array.</summary>
+    public IReadOnlyList<RawInput> Inputs => _inputs switch
+    {
+        TablePreparation table => [.. table.Columns.Select(column => new RawInput(column.Name, Categories: (column as ColumnPreparation.Category)?.Categories))],
+        ArrayPreparation array => [new RawInput(array.Name, Shape: array.SourceShape)],
+        _ => [],
+    };
+
     /// <summary>Reads what <see cref="ToJson"/> wrote; every number comes back with the same bits.</summary>
     /// <exception cref="FormatException">it is not such a document, or was damaged</exception>
     public static FittedPreparation FromJson(string json)
@@ -151,3 +159,9 @@ public sealed class FittedPreparation
 
     private sealed record Document(int Version, DataSignature Signature, InputPreparation Inputs, IReadOnlyList<string> Missing);
 }
+
+/// <summary>One raw input of a model.</summary>
+/// <param name="Name">of the column or array</param>
+/// <param name="Shape">of one sample of an array; null for a column</param>
+/// <param name="Categories">of a column of categories; null for numbers</param>
+public sealed record RawInput(string Name, IReadOnlyList<int>? Shape = null, IReadOnlyList<string>? Categories = null);

@@ -1,5 +1,6 @@
 using System.Text.Json;
 using Akka.Actor;
+using ClusterNet.Gateway.Inference;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Diagnostics.HealthChecks;
 using Microsoft.AspNetCore.Http;
@@ -30,8 +31,8 @@ internal static class HealthEndpoints
 
     public static void MapNodeHealth(this IEndpointRouteBuilder endpoints)
     {
-        endpoints.MapHealthChecks("/health/live", Options(LiveTag));
-        endpoints.MapHealthChecks("/health/ready", Options(ReadyTag));
+        endpoints.MapHealthChecks("/health/live", Options(LiveTag)).WithMetadata(new RequiredScopeAttribute(null));
+        endpoints.MapHealthChecks("/health/ready", Options(ReadyTag)).WithMetadata(new RequiredScopeAttribute(null));
     }
 
     private static HealthCheckRegistration Check(string name, IHealthCheck check, string tag) => new(name, check, HealthStatus.Unhealthy, [tag]);

@@ -51,7 +51,7 @@ public sealed class Evaluator(TrainableModel model, LossFunction loss) : IDispos
     private void Add(SampleSet part, int first, int count, MetricAccumulator metrics)
     {
         using var scope = NewDisposeScope();
-        var batch = _staging.Gather(part, first, count, count);
+        var batch = _staging.Gather(part, first, count);
         loss.Fill(part, first, count, _staging);
         var outputs = model.Module.call(batch.Features);
         var losses = Values(loss.Of(outputs, batch, nn.Reduction.None));

@@ -39,12 +39,23 @@ internal sealed class Staging(IReadOnlyList<int> shape) : IDisposable
         return ViewsOf(positions.Length);
     }
 
-    /// <summary>Copies the features of consecutive samples here, and zeros behind them up to <paramref name="size"/> samples.</summary>
-    public Views Gather(SampleSet samples, int first, int count, int size)
+    /// <summary>Copies the features of consecutive samples here.</summary>
+    public Views Gather(SampleSet samples, int first, int count)
+    {
+        Reserve(count);
+        samples.Features.Span.Slice(first * _elements, count * _elements).CopyTo(_features.Span);
+        return ViewsOf(count);
+    }
+
+    /// <summary>Copies the features of consecutive samples to rows of a batch of <paramref name="size"/>, and zeros to its other rows.</summary>
+    public Views Scatter(SampleSet samples, int first, ReadOnlySpan<int> rows, int size)
     {
         Reserve(size);
-        samples.Features.Span.Slice(first * _elements, count * _elements).CopyTo(_features.Span);
-        _features.Span.Slice(count * _elements, (size - count) * _elements).Clear();
+        var source = samples.Features.Span;
+        var features = _features.Span[..(size * _elements)];
+        features.Clear();
+        for (var i = 0; i < rows.Length; i++)
+            source.Slice((first + i) * _elements, _elements).CopyTo(features.Slice(rows[i] * _elements, _elements));
         return ViewsOf(size);
     }
 

@@ -23,6 +23,7 @@ internal sealed class CommandLine
           clusternet train config/jobs/breast-cancer.yaml
           clusternet train my-job.yaml --set training.epochs=5 --plot loss.png
           clusternet predict breast-cancer --input rows.csv --output predictions.csv
+          clusternet serve
         """;
 
     private readonly CommandHost _host;
@@ -75,6 +76,9 @@ internal sealed class CommandLine
             JobsCommand.Create(this),
             ModelsCommand.Create(this),
             DatasetsCommand.Create(this),
+            ServeCommand.Create(this),
+            KeysCommand.Create(this),
+            AuditCommand.Create(this),
             NodeCommand.Create(this),
             ClusterCommand.Create(this),
             HealthCommand.Create(this),

@@ -21,10 +21,10 @@ internal static class EvaluateCommand
 
     private static async Task<int> RunAsync(CommandRun run, string text, string path, string? formatWord)
     {
-        var (model, number) = Names.Model(text);
+        var choice = Names.Model(text);
         var format = PredictCommand.Format(formatWord);
         await using var cluster = await run.StartClusterAsync();
-        var version = await cluster.ModelAsync(model, number, run.Interrupt);
+        var version = await choice.FindAsync(cluster, run.Interrupt);
         var samples = PredictCommand.ReadSamples(run, version, await PredictCommand.DataOfAsync(cluster, version, run.Interrupt), path, format);
         var metrics = await PredictCommand.OnAsync(path, () => cluster.EvaluateAsync(version.Id, samples, run.Interrupt));
         if (run.Json)

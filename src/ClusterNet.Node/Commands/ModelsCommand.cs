@@ -30,19 +30,31 @@ internal static class ModelsCommand
         var delete = new Command("delete", "Delete a version and its weights") { deleted, all };
         line.OnCluster(delete, (parse, run) => DeleteAsync(run, parse.GetRequiredValue(deleted), parse.GetValue(all)));
 
-        return new Command("models", "List, show and delete trained models") { list, show, delete };
+        var promoted = Argument();
+        var to = new Option<string>("--to") { Description = "The label [default: production]", HelpName = "LABEL", DefaultValueFactory = _ => ModelLabels.Production };
+        var promote = new Command("promote", "Have a version (the newest where none is given) answer for its model: put the label production on it, or another one") { promoted, to };
+        line.OnCluster(promote, (parse, run) => LabelAsync(run, parse.GetRequiredValue(promoted), parse.GetRequiredValue(to), remove: false));
+
+        var labelled = Argument();
+        var word = new Argument<string>("LABEL") { Description = "staging, production, or a word of your own" };
+        var remove = new Option<bool>("--remove") { Description = "Take the label off" };
+        var label = new Command("label", "Put a label on a version, off the one that had it") { labelled, word, remove };
+        line.OnCluster(label, (parse, run) => LabelAsync(run, parse.GetRequiredValue(labelled), parse.GetRequiredValue(word), parse.GetValue(remove)));
+
+        return new Command("models", "List, show, promote, label and delete trained models") { list, show, promote, label, delete };
     }
 
     /// <summary>The argument that names a model.</summary>
-    public static Argument<string> Argument() => new("MODEL") { Description = "The model, or one of its versions: MODEL:VERSION", HelpName = "MODEL[:VERSION]" };
+    public static Argument<string> Argument() => new("MODEL") { Description = "The model, or one of its versions: MODEL:VERSION or MODEL:LABEL", HelpName = "MODEL[:VERSION]" };
 
     private static async Task<int> ListAsync(CommandRun run)
     {
         await using var cluster = await run.StartClusterAsync();
         var models = await cluster.ModelsAsync(run.Interrupt);
+        var entries = await cluster.ModelEntriesAsync(run.Interrupt);
         if (run.Json)
         {
-            run.Print(new JsonObject { ["models"] = new JsonArray([.. models.Select(version => (JsonNode)JsonDocuments.Model(version))]) });
+            run.Print(new JsonObject { ["models"] = new JsonArray([.. models.Select(version => (JsonNode)JsonDocuments.Model(version, Labels(entries, version)))]) });
             return ExitCode.Done;
         }
         if (models.Count == 0)
@@ -50,11 +62,12 @@ internal static class ModelsCommand
             run.Screen.Line("No models yet. Train one with: clusternet train FILE");
             return ExitCode.Done;
         }
-        var table = Tables.With("model", "kind", "job", "result", "registered");
+        var table = Tables.With("model", "labels", "kind", "job", "result", "registered");
         foreach (var version in models)
         {
             table.Row(
                 version.Id.ToString(),
+                string.Join(", ", Labels(entries, version)),
                 version.Model.Kind,
                 version.Job.Value,
                 Headline(version, "test") ?? Headline(version, "validation") ?? Headline(version, "training") ?? "-",
@@ -66,18 +79,20 @@ internal static class ModelsCommand
 
     private static async Task<int> ShowAsync(CommandRun run, string text)
     {
-        var (model, number) = Names.Model(text);
+        var choice = Names.Model(text);
         await using var cluster = await run.StartClusterAsync();
-        var version = await cluster.ModelAsync(model, number, run.Interrupt);
+        var version = await choice.FindAsync(cluster, run.Interrupt);
+        var labels = Labels(await cluster.ModelEntriesAsync(run.Interrupt), version);
         if (run.Json)
         {
-            run.Print(JsonDocuments.Model(version));
+            run.Print(JsonDocuments.Model(version, labels));
             return ExitCode.Done;
         }
         var signature = version.Signature;
         run.Screen.Out.Write(Tables.Pairs(
         [
             ("model", version.Id.ToString()),
+            .. labels.Count > 0 ? new[] { ("labels", string.Join(", ", labels)) } : [],
             ("kind", version.Model.Kind),
             ("parameters", Figures.Count(version.Parameters)),
             ("task", signature.Task.ToString().ToLowerInvariant()),
@@ -89,6 +104,7 @@ internal static class ModelsCommand
             ("weights sha256", version.WeightsSha256),
             ("data fingerprint", version.DataFingerprint),
             ("registered", Figures.Moment(version.Registered)),
+            .. version.Libraries.Count > 0 ? new[] { ("libraries", string.Join(", ", version.Libraries.Select(library => $"{library.Key} {library.Value}"))) } : [],
         ]));
         run.Screen.Out.Write(Tables.Metrics(version.Metrics));
         return ExitCode.Done;
@@ -96,7 +112,9 @@ internal static class ModelsCommand
 
     private static async Task<int> DeleteAsync(CommandRun run, string text, bool all)
     {
-        var (model, number) = Names.Model(text);
+        var (model, number, label) = Names.Model(text);
+        if (label is not null)
+            throw new InputException("MODEL", $"'{text}' names a label; what is deleted is named by its number: {model}:VERSION");
         if (all && number is not null)
             throw new InputException("--all", $"'{text}' names one version; give {model} without it to delete all");
         await using var cluster = await run.StartClusterAsync();
@@ -113,6 +131,29 @@ internal static class ModelsCommand
             run.Screen.Line($"Deleted {string.Join(", ", deleted)}.");
         return ExitCode.Done;
     }
+
+    private static async Task<int> LabelAsync(CommandRun run, string text, string label, bool remove)
+    {
+        var choice = Names.Model(text);
+        if (!ModelLabels.IsValid(label))
+            throw new InputException("LABEL", $"'{label}' can't be a label: up to {ModelLabels.MaxLength} letters, digits, '.', '_', '-', the first a letter");
+        await using var cluster = await run.StartClusterAsync();
+        var version = await choice.FindAsync(cluster, run.Interrupt);
+        if (remove && !Labels(await cluster.ModelEntriesAsync(run.Interrupt), version).Contains(label))
+            throw new InputException("LABEL", $"{version.Id} does not have the label '{label}'");
+        await cluster.LabelModelAsync(version.Id.Model, label, remove ? null : version.Id.Version, run.Interrupt);
+        if (run.Json)
+            run.Print(new JsonObject { ["model"] = version.Id.Model, ["version"] = version.Id.Version, ["label"] = label, ["removed"] = remove });
+        else
+            run.Screen.Line(remove ? $"{version.Id} has no longer the label {label}." : $"{version.Id} has the label {label}.");
+        return ExitCode.Done;
+    }
+
+    private static IReadOnlyList<string> Labels(IReadOnlyList<ModelEntry> entries, ModelVersion version) =>
+    [
+        .. entries.Where(entry => entry.Model == version.Id.Model).SelectMany(entry => entry.Labels)
+            .Where(label => label.Value == version.Id.Version).Select(label => label.Key).Order(StringComparer.Ordinal),
+    ];
 
     private static string Some(IReadOnlyList<string> names) =>
         string.Join(", ", names.Take(NamesShown)) + (names.Count > NamesShown ? $", ... ({Figures.Count(names.Count)} in all)" : "");

@@ -88,7 +88,7 @@ internal static class PredictCommand
 
     private static async Task<int> RunAsync(CommandRun run, string text, string input, string? formatWord, string? output)
     {
-        var (model, number) = Names.Model(text);
+        var choice = Names.Model(text);
         var format = Format(formatWord);
         if (output is not null)
         {
@@ -100,7 +100,7 @@ internal static class PredictCommand
         }
 
         await using var cluster = await run.StartClusterAsync();
-        var version = await cluster.ModelAsync(model, number, run.Interrupt);
+        var version = await choice.FindAsync(cluster, run.Interrupt);
         var samples = ReadSamples(run, version, await DataOfAsync(cluster, version, run.Interrupt), input, format);
         var prediction = await OnAsync(input, () => cluster.PredictAsync(version.Id, samples, run.Interrupt));
         var predictions = new Predictions(prediction);

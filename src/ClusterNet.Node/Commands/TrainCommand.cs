@@ -1,5 +1,7 @@
 using System.CommandLine;
 using System.Text.Json.Nodes;
+using ClusterNet.Cluster;
+using ClusterNet.Cluster.Models;
 using ClusterNet.Cluster.Training;
 using ClusterNet.Core.Faults;
 using ClusterNet.Core.Jobs;
@@ -126,18 +128,33 @@ internal static class Names
     public static JobId Job(string text) =>
         JobId.IsValid(text) ? new JobId(text) : throw new InputException("JOB", $"'{text}' can't be the name of a job; 'clusternet jobs list' shows those there are");
 
-    /// <summary>A model, and its version where one is given: <c>MODEL[:VERSION]</c>.</summary>
-    /// <exception cref="InputException">no model can have this name or version</exception>
-    public static (string Model, int? Version) Model(string text)
+    /// <summary>A model, and its version or label where one is given: <c>MODEL[:VERSION]</c>, <c>MODEL:LABEL</c>.</summary>
+    /// <exception cref="InputException">no model can have this name, or no version this number or label</exception>
+    public static ModelChoice Model(string text)
     {
         var colon = text.LastIndexOf(':');
         var name = colon < 0 ? text : text[..colon];
         if (!JobId.IsValid(name))
             throw new InputException("MODEL", $"'{text}' can't be the name of a model; 'clusternet models list' shows those there are");
         if (colon < 0)
-            return (name, null);
-        return int.TryParse(text.AsSpan(colon + 1), System.Globalization.NumberStyles.None, System.Globalization.CultureInfo.InvariantCulture, out var version) && version > 0
-            ? (name, version)
-            : throw new InputException("MODEL", $"'{text[(colon + 1)..]}' is not a version; versions are 1, 2, ...");
+            return new ModelChoice(name, null, null);
+        var which = text[(colon + 1)..];
+        if (int.TryParse(which, System.Globalization.NumberStyles.None, System.Globalization.CultureInfo.InvariantCulture, out var version) && version > 0)
+            return new ModelChoice(name, version, null);
+        return ModelLabels.IsValid(which)
+            ? new ModelChoice(name, null, which)
+            : throw new InputException("MODEL", $"'{which}' is neither a version (1, 2, ...) nor a label");
     }
+}
+
+/// <summary>Which version a command means.</summary>
+/// <param name="Model">the model's name</param>
+/// <param name="Version">its number; null for the newest, or what has the label</param>
+/// <param name="Label">a label; null for none</param>
+internal sealed record ModelChoice(string Model, int? Version, string? Label)
+{
+    /// <summary>The version itself.</summary>
+    /// <exception cref="InputException">there is none</exception>
+    public Task<ModelVersion> FindAsync(ICluster cluster, CancellationToken cancel) =>
+        Label is null ? cluster.ModelAsync(Model, Version, cancel) : cluster.LabelledModelAsync(Model, Label, cancel);
 }

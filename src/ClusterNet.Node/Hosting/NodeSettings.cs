@@ -1,7 +1,9 @@
 using System.Collections;
 using ClusterNet.Cluster.Hosting;
+using ClusterNet.Cluster.Serving;
 using ClusterNet.Core.Faults;
 using ClusterNet.Core.Jobs;
+using ClusterNet.Gateway;
 using ClusterNet.Node.Jobs;
 
 namespace ClusterNet.Node.Hosting;
@@ -10,13 +12,13 @@ namespace ClusterNet.Node.Hosting;
 /// A node's settings: a node file, over it environment variables, over these the command line. A variable is the setting's path with the prefix <c>CLUSTERNET__</c>, two underscores for each dot, one
 /// for each hyphen: <c>CLUSTERNET__PUBLIC_HOST</c>, <c>CLUSTERNET__STORE__POSTGRES</c>. Lists may be given with commas there.
 /// </summary>
-internal static class NodeSettings
+internal static partial class NodeSettings
 {
     /// <summary>What all variables begin with.</summary>
     public const string Prefix = "CLUSTERNET__";
 
-    private const string Names = "name, host, port, public-host, seeds, roles, workers, threads-per-worker, data-dir, store, http, lane, tls, telemetry, log, hocon";
-    private static readonly string[] _lists = ["seeds", "roles"];
+    private const string Names = "name, host, port, public-host, seeds, roles, workers, threads-per-worker, data-dir, store, http, grpc, auth, rate-limit, audit, lane, tls, telemetry, log, serving, hocon";
+    private static readonly string[] _lists = ["seeds", "roles", "auth.certificate-scopes"];
 
     /// <summary>Reads and checks all settings.</summary>
     /// <param name="file">the node file, or null</param>
@@ -24,7 +26,11 @@ internal static class NodeSettings
     /// <param name="flags">path, value and option of what the command line gives, in order</param>
     /// <param name="dataDirectory">where nothing names one</param>
     /// <exception cref="InputException">all that is wrong, each with its line, variable or option</exception>
-    public static NodeOptions Read(string? file, IDictionary environment, IEnumerable<(string Path, string Value, string Option)> flags, string dataDirectory)
+    public static NodeOptions Read(string? file, IDictionary environment, IEnumerable<(string Path, string Value, string Option)> flags, string dataDirectory) =>
+        ReadAll(file, environment, flags, dataDirectory).Node;
+
+    /// <summary>The same, with what its gateway is told.</summary>
+    public static (NodeOptions Node, GatewaySettings Gateway) ReadAll(string? file, IDictionary environment, IEnumerable<(string Path, string Value, string Option)> flags, string dataDirectory)
     {
         var faults = new List<Fault>();
         var document = file is null
@@ -34,10 +40,11 @@ internal static class NodeSettings
             Set(document, faults, variable[Prefix.Length..].ToLowerInvariant().Replace("__", ".", StringComparison.Ordinal).Replace('_', '-'), (string?)environment[variable] ?? "", variable);
         foreach (var (path, value, option) in flags)
             Set(document, faults, path, value, option);
-        var options = Read(document, faults, dataDirectory, file is null ? "" : Path.GetDirectoryName(Path.GetFullPath(file))!);
+        var (options, gateway) = Read(document, faults, dataDirectory, file is null ? "" : Path.GetDirectoryName(Path.GetFullPath(file))!);
         // what could not be read has its default there
         faults.AddRange(options.Validate());
-        return faults.Count == 0 ? options : throw new InputException([.. faults.Select(document.Locate).Distinct()]);
+        faults.AddRange(gateway.Validate());
+        return faults.Count == 0 ? (options, gateway) : throw new InputException([.. faults.Select(document.Locate).Distinct()]);
     }
 
     private static void Set(SettingsDocument document, List<Fault> faults, string path, string text, string place)
@@ -49,7 +56,7 @@ internal static class NodeSettings
             faults.Add(new Fault(place, obstacle));
     }
 
-    private static NodeOptions Read(SettingsDocument document, List<Fault> faults, string dataDirectory, string folder)
+    private static (NodeOptions Node, GatewaySettings Gateway) Read(SettingsDocument document, List<Fault> faults, string dataDirectory, string folder)
     {
         var defaults = new NodeOptions();
         var reader = new SettingReader(document.Root.Entries, "", faults);
@@ -71,6 +78,7 @@ internal static class NodeSettings
         store.Finish();
         var http = reader.Section("http");
         options = options with { HttpHost = http.Text("host", defaults.HttpHost)!, HttpPort = (int?)http.Integer("port", 0L, ushort.MaxValue) };
+        var gateway = ReadHttp(document, http, folder, faults);
         http.Finish();
         var lane = reader.Section("lane");
         options = options with { LanePort = lane.Integer("port", 0, 0, ushort.MaxValue) };
@@ -84,8 +92,25 @@ internal static class NodeSettings
         options = options with { Tls = ReadTls(document, reader.Section("tls"), folder) };
         if (reader.Text("hocon") is { Length: > 0 } hocon)
             options = options with { Hocon = ReadHocon(Resolve(document, "hocon", hocon, folder), faults) };
+        gateway = ReadGateway(document, reader, gateway, options, folder);
+        if (reader.Text("serving") is { Length: > 0 } serving)
+            options = options with { Serving = ReadServing(Resolve(document, "serving", serving, folder), faults) };
         reader.Finish();
-        return options;
+        return (options, gateway);
+    }
+
+    private static ServingOptions ReadServing(string path, List<Fault> faults)
+    {
+        try
+        {
+            return ServingFile.Load(path);
+        }
+        catch (InputException error)
+        {
+            // each says its own file and line
+            faults.AddRange(error.Faults);
+            return new ServingOptions();
+        }
     }
 
     private static TlsFiles? ReadTls(SettingsDocument document, SettingReader tls, string folder)

@@ -39,6 +39,25 @@ internal sealed partial class JobFile
         return faults.Count == 0 ? new JobFile(spec, document) : throw new InputException([.. faults.Select(document.Locate).Distinct()]);
     }
 
+    /// <summary>Reads a job that was sent. Its paths are the cluster's affair, so they must be whole.</summary>
+    /// <param name="text">YAML</param>
+    /// <param name="source">what it is called in faults</param>
+    /// <exception cref="InputException">it is not a job's; all faults, each with its line</exception>
+    public static JobSpec Parse(string text, string source)
+    {
+        var document = YamlSettings.Read(text, source);
+        var faults = new List<Fault>();
+        if (document.Root.Entries.GetValueOrDefault("data") is SettingValue.Map data && data.Entries.GetValueOrDefault("source") is SettingValue.Scalar { Text: { Length: > 0 } path }
+            && !path.StartsWith("builtin:", StringComparison.Ordinal) && !Path.IsPathFullyQualified(path))
+        {
+            faults.Add(new Fault("data.source", $"'{path}' is relative, and a job that is sent has no folder that it could be relative to: give the whole path, as it is on the cluster's nodes"));
+        }
+        if (!document.Root.Entries.ContainsKey("name"))
+            faults.Add(new Fault("name", "missing: a job that is sent has no file to be named after"));
+        var spec = JobReader.Read(document.Root, Path.GetPathRoot(Environment.CurrentDirectory)!, "job", faults);
+        return faults.Count == 0 ? spec : throw new InputException([.. faults.Select(document.Locate).Distinct()]);
+    }
+
     /// <summary>The same faults, those about settings of this file with their lines.</summary>
     public InputException Locate(InputException error) => new([.. error.Faults.Select(_document.Locate)]);
 

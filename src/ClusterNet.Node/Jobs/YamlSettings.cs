@@ -4,6 +4,7 @@ using ClusterNet.Core.Faults;
 using ClusterNet.Core.Jobs;
 using YamlDotNet.Core;
 using YamlDotNet.Core.Events;
+using YamlScalar = YamlDotNet.Core.Events.Scalar;
 
 namespace ClusterNet.Node.Jobs;
 
@@ -81,7 +82,7 @@ internal sealed partial class YamlSettings
         if (path.Length > 0 && node is not null)
             _places.TryAdd(path, string.Create(CultureInfo.InvariantCulture, $"{_source}:{node.Start.Line}"));
 
-        if (parser.TryConsume<Scalar>(out var scalar))
+        if (parser.TryConsume<YamlScalar>(out var scalar))
             return new SettingValue.Scalar(scalar is { Style: ScalarStyle.Plain, Value: "~" } ? "" : scalar.Value);
         if (parser.TryConsume<SequenceStart>(out _))
         {

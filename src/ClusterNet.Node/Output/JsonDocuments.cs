@@ -113,10 +113,11 @@ internal static class JsonDocuments
     };
 
     /// <summary>A version of a model.</summary>
-    public static JsonObject Model(ModelVersion version) => new()
+    public static JsonObject Model(ModelVersion version, IReadOnlyList<string>? labels = null) => new()
     {
         ["model"] = version.Id.Model,
         ["version"] = version.Id.Version,
+        ["labels"] = Texts(labels ?? []),
         ["kind"] = version.Model.Kind,
         ["job"] = version.Job.Value,
         ["step"] = version.Step,
@@ -131,6 +132,7 @@ internal static class JsonDocuments
         ["classes"] = Texts(version.Signature.Classes),
         ["metrics"] = MetricsByPart(version.Metrics),
         ["registered"] = version.Registered.ToString("O"),
+        ["libraries"] = new JsonObject(version.Libraries.Select(library => KeyValuePair.Create(library.Key, (JsonNode?)library.Value))),
     };
 
     /// <summary>Metrics by name.</summary>

@@ -1,6 +1,7 @@
 using ClusterNet.Core.Jobs;
 using YamlDotNet.Core;
 using YamlDotNet.Core.Events;
+using YamlScalar = YamlDotNet.Core.Events.Scalar;
 
 namespace ClusterNet.Node.Output;
 
@@ -42,7 +43,7 @@ internal static class SettingsText
         switch (value)
         {
             case SettingValue.Scalar scalar:
-                emitter.Emit(new Scalar(AnchorName.Empty, TagName.Empty, scalar.Text, scalar.Text.Length == 0 ? ScalarStyle.DoubleQuoted : ScalarStyle.Any, true, true));
+                emitter.Emit(new YamlScalar(AnchorName.Empty, TagName.Empty, scalar.Text, scalar.Text.Length == 0 ? ScalarStyle.DoubleQuoted : ScalarStyle.Any, true, true));
                 break;
             case SettingValue.List list:
                 var isFlat = isInline || list.Items.All(item => item is SettingValue.Scalar);
@@ -53,13 +54,13 @@ internal static class SettingsText
                 break;
             // '- standardize' says it shorter than '- standardize: {}'
             case SettingValue.Map { Entries.Count: 1 } step when IsEmpty(step.Entries.Values.First()):
-                emitter.Emit(new Scalar(step.Entries.Keys.First()));
+                emitter.Emit(new YamlScalar(step.Entries.Keys.First()));
                 break;
             case SettingValue.Map map:
                 emitter.Emit(new MappingStart(AnchorName.Empty, TagName.Empty, true, isInline ? MappingStyle.Flow : MappingStyle.Block));
                 foreach (var (name, entry) in map.Entries.Where(entry => !IsEmpty(entry.Value)))
                 {
-                    emitter.Emit(new Scalar(name));
+                    emitter.Emit(new YamlScalar(name));
                     Emit(emitter, entry, isInline);
                 }
                 emitter.Emit(new MappingEnd());

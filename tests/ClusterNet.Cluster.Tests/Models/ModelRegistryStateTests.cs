@@ -53,6 +53,68 @@ public sealed class ModelRegistryStateTests
     }
 
     [Fact]
+    public void A_label_is_on_one_version_at_a_time_and_leads_to_it()
+    {
+        Two();
+        Label("staging", 1);
+        Assert.Equal(1, Labelled("staging"));
+        Label("staging", 2);
+        Assert.Equal(2, Labelled("staging"));
+        Assert.Empty(_state.Decide(new Commands.SetLabel("tumor", "staging", 2)).Events);
+        Label("staging", null);
+        Assert.Contains("no version of model 'tumor' has the label 'staging'", Assert.IsType<Replies.Unknown>(_state.Answer(new Queries.Find("tumor", null) { Label = "staging" })).Fault.Message, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("7")]
+    [InlineData("")]
+    [InlineData("a b")]
+    [InlineData("-x")]
+    public void What_could_be_taken_for_a_number_is_no_label(string label)
+    {
+        Two();
+        Assert.IsType<Replies.Refused>(_state.Decide(new Commands.SetLabel("tumor", label, 1)).Reply);
+    }
+
+    [Fact]
+    public void A_version_in_use_is_not_deleted_and_its_free_labels_go_with_it()
+    {
+        Two();
+        Label("production", 1);
+        Label("mine", 2);
+        var decision = _state.Decide(new Commands.Delete("tumor", 1));
+        Assert.Empty(decision.Events);
+        Assert.Contains("'production'", Assert.Single(Assert.IsType<Replies.Refused>(decision.Reply).Faults).Message, StringComparison.Ordinal);
+        Apply(new Commands.SetTraffic("tumor", new TrafficSpec([new("production", 0.9), new("mine", 0.1)])));
+        Assert.IsType<Replies.Refused>(_state.Decide(new Commands.Delete("tumor", 2)).Reply);
+        Apply(new Commands.SetTraffic("tumor", TrafficSpec.Default));
+        Assert.Equal(new ModelVersionId("tumor", 2), Assert.Single(Assert.IsType<Replies.Deleted>(Apply(_state.Decide(new Commands.Delete("tumor", 2)))).Versions));
+        Assert.Equal(["production"], Assert.Single(_state.Entries()).Labels.Keys);
+    }
+
+    [Fact]
+    public void Traffic_that_can_not_be_is_refused_with_all_that_is_wrong()
+    {
+        Two();
+        var traffic = new TrafficSpec([new("1", 0), new("3", 1), new("1", double.NaN)]) { Shadows = ["nobody"], Rollback = new("2") { MaxErrorRate = 2, Window = TimeSpan.Zero, LeastRequests = 0 } };
+        var decision = _state.Decide(new Commands.SetTraffic("tumor", traffic));
+        Assert.Empty(decision.Events);
+        Assert.Equal(
+            ["traffic.weights.1", "traffic.weights", "traffic.weights.1", "traffic.shadows", "traffic.weights.1", "traffic.rollback.canary", "traffic.rollback.max-error-rate", "traffic.rollback.window", "traffic.rollback.least-requests"],
+            Assert.IsType<Replies.Refused>(decision.Reply).Faults.Select(fault => fault.Place));
+    }
+
+    [Fact]
+    public void A_change_that_was_decided_upon_what_is_no_longer_so_changes_nothing()
+    {
+        Two();
+        var canary = new TrafficSpec([new("1", 0.9), new("2", 0.1)]);
+        Apply(new Commands.SetTraffic("tumor", canary));
+        Assert.Empty(_state.Decide(new Commands.SetTraffic("tumor", TrafficSpec.Default, "slow") { Instead = TrafficSpec.Default }).Events);
+        Assert.Equal("slow", Assert.IsType<Events.TrafficChanged>(Assert.Single(_state.Decide(new Commands.SetTraffic("tumor", TrafficSpec.Default, "slow") { Instead = canary }).Events)).Reason);
+    }
+
+    [Fact]
     public void The_newest_is_the_one_with_the_highest_number_whatever_came_first()
     {
         Reserve("tumor", "a");
@@ -170,4 +232,25 @@ public sealed class ModelRegistryStateTests
         Assert.IsType<Replies.Registered>(Do(_state.Decide(new Commands.Register(Samples.Stored(model, number, job)))).Reply);
 
     private StoredVersion Find(string model, int? version) => Assert.IsType<Replies.Found>(_state.Answer(new Queries.Find(model, version))).Stored;
+
+    private void Two()
+    {
+        Reserve("tumor", "a");
+        Reserve("tumor", "b");
+        Register("tumor", 1, "a");
+        Register("tumor", 2, "b");
+    }
+
+    private void Label(string label, int? version) => Assert.IsType<Replies.Labelled>(Apply(_state.Decide(new Commands.SetLabel("tumor", label, version))));
+
+    private int Labelled(string label) => Assert.IsType<Replies.Found>(_state.Answer(new Queries.Find("tumor", null) { Label = label })).Stored.Version.Id.Version;
+
+    private void Apply(Commands.SetTraffic command) => Assert.IsType<Replies.TrafficSet>(Apply(_state.Decide(command)));
+
+    private object Apply(RegistryDecision decision)
+    {
+        foreach (var @event in decision.Events)
+            _state.Apply(@event);
+        return decision.Reply;
+    }
 }

@@ -72,7 +72,7 @@ internal sealed class SampleMessages(IActorRef actor)
             .Concat(typeof(ICluster).Assembly.GetTypes().Where(IsOfFamily))
             .Concat([
                 typeof(JobProgress), typeof(JobDetails), typeof(JobSummary), typeof(JobResult), typeof(EpochRecord), typeof(LossPoint), typeof(EpochVisits), typeof(GenerationRecord),
-                typeof(ModelVersion), typeof(Prediction), typeof(ShardCheckpoint), typeof(WeightsPart),
+                typeof(ModelVersion), typeof(Prediction), typeof(PredictRequest), typeof(ServedPrediction), typeof(ShardCheckpoint), typeof(WeightsPart),
             ])
             .Where(type => !type.IsAssignableTo(typeof(INoSerializationVerificationNeeded)))
             .Distinct()
@@ -234,6 +234,7 @@ internal sealed class SampleMessages(IActorRef actor)
     private static IEnumerable<object> Models()
     {
         yield return Model;
+        yield return Model with { Libraries = new Dictionary<string, string> { ["TorchSharp"] = "0.107.0" } };
         yield return Stored;
         yield return new ModelProtocol.Commands.Reserve("digits-cnn", Job);
         yield return new ModelProtocol.Commands.Register(Stored);
@@ -241,6 +242,7 @@ internal sealed class SampleMessages(IActorRef actor)
         yield return new ModelProtocol.Commands.Delete("no such / model", null);
         yield return new ModelProtocol.Queries.Find("digits-cnn", 12);
         yield return new ModelProtocol.Queries.Find("", null);
+        yield return new ModelProtocol.Queries.Find("digits-cnn", null) { Label = "staging" };
         yield return new ModelProtocol.Queries.List();
         yield return new ModelProtocol.Replies.Reserved(Version);
         yield return new ModelProtocol.Replies.Registered(Version);
@@ -253,11 +255,58 @@ internal sealed class SampleMessages(IActorRef actor)
         yield return new ModelProtocol.Events.VersionRegistered(Stored);
         yield return new ModelProtocol.Events.VersionDeleted(Version);
         yield return new ModelProtocol.Events.WeightsDeleted(Version);
+        yield return new ModelProtocol.Commands.SetLabel("digits-cnn", "production", 12);
+        yield return new ModelProtocol.Commands.SetLabel("digits-cnn", "production", null);
+        yield return new ModelProtocol.Replies.Labelled("digits-cnn", "production", 12);
+        yield return new ModelProtocol.Replies.Labelled("digits-cnn", "production", null);
+        yield return new ModelProtocol.Events.LabelChanged("digits-cnn", "production", 12);
+        yield return new ModelProtocol.Events.LabelChanged("digits-cnn", "production", null);
+        yield return new ModelProtocol.Commands.SetTraffic("digits-cnn", Traffic, "slow") { Instead = TrafficSpec.Default };
+        yield return new ModelProtocol.Commands.SetTraffic("digits-cnn", TrafficSpec.Default with { IsUnloaded = true });
+        yield return new ModelProtocol.Replies.TrafficSet("digits-cnn", Traffic with { Rollback = Traffic.Rollback! with { MaxLatency = null } });
+        yield return new ModelProtocol.Events.TrafficChanged("digits-cnn", Traffic, "slow");
+        yield return new ModelProtocol.Events.TrafficChanged("digits-cnn", TrafficSpec.Default, null);
+        yield return new ModelProtocol.Replies.Refused(Faults);
+        yield return new ModelProtocol.Queries.GetTable(-1) { Question = 3 };
+        yield return new ModelProtocol.Replies.Table(7, null) { Question = 3 };
+        yield return new ModelProtocol.Replies.Table(7, [new("digits-cnn", [1, 12], new Dictionary<string, int> { ["staging"] = 12 }, Traffic)]);
+        yield return new ModelProtocol.Replies.Table(0, []);
         yield return new WeightsPart(Version, new ShardRange(1024, 3), Tensor(1, float.NaN, -0f), new string('a', 64));
     }
 
+    private static TrafficSpec Traffic { get; } = new([new("production", 0.9), new("12", 0.1)])
+    {
+        Shadows = ["staging"],
+        Rollback = new("12") { MaxErrorRate = 0.01, MaxLatency = TimeSpan.FromMilliseconds(50), Window = TimeSpan.FromMinutes(2), LeastRequests = 100 },
+    };
+
     private static IEnumerable<object> Serving()
     {
+        var prepared = new ModelInput.Prepared([2, 2], Array.Values);
+        yield return new PredictRequest("digits-cnn", new ModelInput.Raw(Table));
+        yield return new PredictRequest("digits-cnn", prepared) { Version = "staging", Timeout = TimeSpan.FromSeconds(2), Priority = 9, Key = "patient", Trace = Trace };
+        yield return new ServedPrediction(new Prediction(Version, [], new[] { 1f }), "a1", TimeSpan.FromTicks(1), TimeSpan.FromDays(1));
+        yield return new ServingProtocol.Queries.Infer(7, Version, new ModelInput.Raw(Array)) { Patience = TimeSpan.FromSeconds(1), Priority = 0, Trace = Trace };
+        yield return new ServingProtocol.Queries.Infer(long.MaxValue, Version, prepared);
+        yield return new ServingProtocol.Queries.GetStatus();
+        yield return new ServingProtocol.Commands.Cancel(7, Version);
+        yield return new ServingProtocol.Commands.Prepare(Version);
+        yield return new ServingProtocol.Commands.Release(Version);
+        yield return new ServingProtocol.Replies.Inferred(7, new ServedPrediction(new Prediction(Version, ["no", "yes"], new[] { 0.5f, 0.5f }), "", TimeSpan.Zero, TimeSpan.Zero));
+        yield return new ServingProtocol.Replies.Prepared(Version, []);
+        yield return new ServingProtocol.Replies.Prepared(Version, Faults);
+        yield return new ServingProtocol.Replies.Status([]);
+        foreach (var state in Enum.GetValues<ServingState>())
+        {
+            yield return new ServingProtocol.Replies.Status(
+                [new(Version, state, state == ServingState.Failed ? "damaged" : null, 3, new ServingStatistics(1, new Dictionary<ServingProtocol.FailureKind, long> { [ServingProtocol.FailureKind.Overloaded] = 2 }, 3, 4, TimeSpan.FromTicks(5), TimeSpan.FromTicks(6), state == ServingState.Ready ? Time : null))]);
+        }
+        foreach (var kind in Enum.GetValues<ServingProtocol.FailureKind>())
+        {
+            yield return new ServingProtocol.Replies.InferFailed(7, kind, Faults, kind == ServingProtocol.FailureKind.Overloaded ? TimeSpan.FromSeconds(1) : null);
+            yield return new ServingProtocol.Replies.Refused(kind, Faults, kind == ServingProtocol.FailureKind.Overloaded ? TimeSpan.FromSeconds(1) : null);
+        }
+        yield return new ServingProtocol.Replies.PredictFailed(Version, ServingProtocol.FailureKind.Overloaded, []) { RetryAfter = TimeSpan.FromTicks(1) };
         yield return new ServingProtocol.Queries.Predict(Version, Table) { Trace = Trace };
         yield return new ServingProtocol.Queries.Predict(Version, Array);
         yield return new ServingProtocol.Queries.Evaluate(Version, new RawSamples.Table([], [])) { Trace = Trace };

@@ -151,8 +151,8 @@ public sealed class InferenceActorTests : TestKit
         // straight to the actor: the system would ask its parent first, and the held batch could be answered before the parent acts
         ((IInternalActorRef)actor).Stop();
         _model.LetGo();
-        Assert.Equal(FailureKind.ComputeFailed, (await running.ExpectMsgAsync<Replies.PredictFailed>()).Kind);
-        Assert.Equal(FailureKind.ComputeFailed, (await waiting.ExpectMsgAsync<Replies.PredictFailed>()).Kind);
+        Assert.Equal(FailureKind.Unavailable, (await running.ExpectMsgAsync<Replies.PredictFailed>()).Kind);
+        Assert.Equal(FailureKind.Unavailable, (await waiting.ExpectMsgAsync<Replies.PredictFailed>()).Kind);
     }
 
     [Fact]
@@ -229,6 +229,114 @@ public sealed class InferenceActorTests : TestKit
         var failed = await Ask(Start(Quick), "0").ExpectMsgAsync<Replies.PredictFailed>();
         Assert.Equal(FailureKind.LoadFailed, failed.Kind);
         Assert.Contains("does not answer", failed.Faults[0].Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task What_is_due_is_answered_while_the_model_computes_and_takes_no_place_in_a_batch()
+    {
+        var actor = await Serving();
+        _model.Hold();
+        var running = Infer(actor, 1, TimeSpan.FromMilliseconds(300), "0");
+        Assert.True(await _model.Begun.WaitAsync(Patience));
+        var late = Infer(actor, 2, TimeSpan.FromMilliseconds(20), "0.5");
+        var inTime = Infer(actor, 3, null, "0.25");
+        // the model is held: nothing but the deadline can have answered them
+        foreach (var (probe, number) in new[] { (late, 2), (running, 1) })
+        {
+            var failed = await probe.ExpectMsgAsync<Replies.InferFailed>();
+            Assert.Equal((number, FailureKind.DeadlineExceeded), (failed.Request, failed.Kind));
+        }
+        _model.LetGo();
+        var answered = await inTime.ExpectMsgAsync<Replies.Inferred>();
+        Assert.Equal([0.75f, 0.25f], answered.Served.Prediction.Outputs.ToArray());
+        Assert.Equal([1, 1], _model.Batches);
+        await running.ExpectNoMsgAsync(TimeSpan.Zero);
+    }
+
+    [Fact]
+    public async Task A_request_whose_caller_is_gone_is_taken_out_of_the_queue()
+    {
+        var actor = await Serving();
+        _model.Hold();
+        var running = Infer(actor, 1, null, "0");
+        Assert.True(await _model.Begun.WaitAsync(Patience));
+        var (gone, other) = (Infer(actor, 2, null, "0.5"), Infer(actor, 2, null, "0.25"));
+        actor.Tell(new Commands.Cancel(2, Version), gone);
+        await Settled(actor);
+        _model.LetGo();
+        await running.ExpectMsgAsync<Replies.Inferred>();
+        // another sender's request of the same number is not concerned
+        await other.ExpectMsgAsync<Replies.Inferred>();
+        Assert.Equal([1, 1], _model.Batches);
+        await gone.ExpectNoMsgAsync(TimeSpan.Zero);
+    }
+
+    [Fact]
+    public async Task The_most_urgent_goes_first()
+    {
+        var actor = await Serving(new ServingSettings { MaxBatchSamples = 1 });
+        _model.Hold();
+        Infer(actor, 0, null, "0");
+        Assert.True(await _model.Begun.WaitAsync(Patience));
+        var probe = CreateTestProbe();
+        foreach (var (number, priority) in new[] { (1, PriorityLevels.Lowest), (2, PriorityLevels.Default), (3, PriorityLevels.Highest), (4, PriorityLevels.Default) })
+            actor.Tell(new Queries.Infer(number, Version, new ModelInput.Raw(FakeModel.Rows("0.5"))) { Priority = priority }, probe);
+        await Settled(actor);
+        _model.LetGo();
+        foreach (var expected in new[] { 3, 2, 4, 1 })
+            Assert.Equal(expected, (await probe.ExpectMsgAsync<Replies.Inferred>()).Request);
+    }
+
+    [Fact]
+    public async Task Prepared_samples_are_taken_as_they_are_once_they_fit()
+    {
+        var actor = await Serving();
+        var good = Prepared(actor, [2], 0.25f, 0, 1, 0);
+        var answered = await good.ExpectMsgAsync<Replies.Inferred>();
+        Assert.Equal([0.75f, 0.25f, 0f, 1f], answered.Served.Prediction.Outputs.ToArray());
+        foreach (var bad in new[] { Prepared(actor, [3], 1, 2, 3), Prepared(actor, [2], 1, 2, 3), Prepared(actor, [2], 1, float.NaN), Prepared(actor, [2], 1, float.PositiveInfinity) })
+            Assert.Equal(FailureKind.InvalidInput, (await bad.ExpectMsgAsync<Replies.InferFailed>()).Kind);
+    }
+
+    [Fact]
+    public async Task A_shed_request_says_when_to_come_again()
+    {
+        var actor = await Serving(new ServingSettings { MaxWaitingRequests = 1 });
+        _model.Hold();
+        Infer(actor, 1, null, "0");
+        Assert.True(await _model.Begun.WaitAsync(Patience));
+        Infer(actor, 2, null, "0");
+        var shed = await Infer(actor, 3, null, "0").ExpectMsgAsync<Replies.InferFailed>();
+        Assert.Equal(FailureKind.Overloaded, shed.Kind);
+        Assert.True(shed.RetryAfter > TimeSpan.Zero);
+        _model.LetGo();
+    }
+
+    [Fact]
+    public async Task Who_wants_a_version_prepared_learns_when_it_is_or_why_it_can_not_be()
+    {
+        AnswerFinds();
+        var (probe, again) = (CreateTestProbe(), CreateTestProbe());
+        var actor = Start(new ServingSettings());
+        actor.Tell(new Commands.Prepare(Version), probe);
+        Assert.Contains("not in the store", Assert.Single((await probe.ExpectMsgAsync<Replies.Prepared>()).Faults).Message, StringComparison.Ordinal);
+        await SaveWeights();
+        Start(new ServingSettings()).Tell(new Commands.Prepare(Version), again);
+        Assert.Empty((await again.ExpectMsgAsync<Replies.Prepared>()).Faults);
+    }
+
+    private TestProbe Infer(IActorRef actor, long number, TimeSpan? patience, params string[] rows)
+    {
+        var probe = CreateTestProbe();
+        actor.Tell(new Queries.Infer(number, Version, new ModelInput.Raw(FakeModel.Rows(rows))) { Patience = patience }, probe);
+        return probe;
+    }
+
+    private TestProbe Prepared(IActorRef actor, int[] shape, params float[] values)
+    {
+        var probe = CreateTestProbe();
+        actor.Tell(new Queries.Infer(1, Version, new ModelInput.Prepared(shape, values)), probe);
+        return probe;
     }
 
     private static async Task ExpectOutputs(TestProbe asker, params float[] outputs) =>

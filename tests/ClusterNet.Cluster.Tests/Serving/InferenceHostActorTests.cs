@@ -105,7 +105,7 @@ public sealed class InferenceHostActorTests : TestKit
         Assert.True(await _model.Begun.WaitAsync(Patience));
         Sys.ActorSelection(host.Path / "*").Tell(Kill.Instance);
         _model.LetGo();
-        Assert.Equal(FailureKind.ComputeFailed, (await asker.ExpectMsgAsync<Replies.PredictFailed>()).Kind);
+        Assert.Equal(FailureKind.Unavailable, (await asker.ExpectMsgAsync<Replies.PredictFailed>()).Kind);
         await AwaitAssertAsync(async () => await Predict<Prediction>(host));
     }
 

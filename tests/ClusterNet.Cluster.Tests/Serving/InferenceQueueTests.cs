@@ -68,6 +68,25 @@ public sealed class InferenceQueueTests
     }
 
     [Fact]
+    public void The_most_urgent_leave_first_equals_in_their_order_and_what_is_over_leaves_at_once()
+    {
+        var request = Gen.Select(Gen.Int[1, 9], Gen.Int[PriorityLevels.Highest, PriorityLevels.Lowest], Gen.Bool);
+        request.List[0, 60].Sample(requests =>
+        {
+            var queue = new InferenceQueue<(int Number, int Priority, bool IsOver)>(16, 100, 10_000);
+            for (var i = 0; i < requests.Count; i++)
+                queue.Offer((i, requests[i].Item2, requests[i].Item3), requests[i].Item1, priority: requests[i].Item2);
+            var removed = queue.Remove(one => one.IsOver);
+            var left = requests.Index().Where(pair => !pair.Item.Item3).OrderBy(pair => pair.Item.Item2).ThenBy(pair => pair.Index).ToArray();
+            var waits = queue.Samples == left.Sum(pair => pair.Item.Item1) && queue.Count == left.Length && queue.Waiting.Select(one => one.Number).SequenceEqual(left.Select(pair => pair.Index));
+            var taken = new List<int>();
+            while (queue.Count > 0)
+                taken.AddRange(queue.Take().Select(one => one.Number));
+            return waits && removed.Count == requests.Count(one => one.Item3) && taken.SequenceEqual(left.Select(pair => pair.Index)) && queue.Samples == 0;
+        });
+    }
+
+    [Fact]
     public void Whatever_comes_order_is_kept_nothing_is_lost_and_bounds_hold()
     {
         var request = Gen.Select(Gen.Int[0, 30], Gen.Bool, Gen.Bool);

@@ -28,7 +28,7 @@ public sealed class CommandLineTests
     [InlineData("train x --dryrun", "argument '--dryrun': not understood. Did you mean '--dry-run'?")]
     [InlineData("jobs", "Required command was not provided")]
     [InlineData("predict m", "Option '--input' is required")]
-    [InlineData("models show m:zero", "'zero' is not a version")]
+    [InlineData("models show m:0", "'0' is neither a version")]
     [InlineData("models show /etc", "can't be the name of a model")]
     public async Task What_is_not_understood_is_refused_with_a_hint(string line, string message)
     {
@@ -113,6 +113,14 @@ public sealed class CommandLineTests
         using var cli = new Cli();
         cli.Cluster.Add(FakeCluster.Version("m", 1));
         cli.Cluster.Add(FakeCluster.Version("m", 2));
+        Assert.Equal(0, await cli.RunAsync("models", "promote", "m:1"));
+        Assert.Contains("m:1 has the label production", cli.Output, StringComparison.Ordinal);
+        Assert.Equal(0, await cli.RunAsync("models", "show", "m:production"));
+        Assert.Contains("label m production 1", cli.Cluster.Calls);
+        Assert.Equal(0, await cli.RunAsync("models", "label", "m:1", "production", "--remove"));
+        Assert.Equal(2, await cli.RunAsync("models", "label", "m:1", "production", "--remove"));
+        Assert.Equal(2, await cli.RunAsync("models", "label", "m:1", "7"));
+        Assert.Equal(2, await cli.RunAsync("models", "show", "m:production"));
         Assert.Equal(2, await cli.RunAsync("models", "delete", "m"));
         Assert.Contains("'m' has 2 versions (m:1, m:2): name one, or add --all", cli.Error, StringComparison.Ordinal);
         Assert.Equal(0, await cli.RunAsync("models", "delete", "m:2"));

@@ -61,6 +61,8 @@ internal sealed class FakeCluster : ICluster
         Metrics(),
         new DateTimeOffset(2025, 3, 1, 12, 0, 0, TimeSpan.Zero));
 
+    private readonly Dictionary<(string Model, string Label), int> _labels = [];
+
     public Task<JobId> SubmitAsync(JobSpec spec, CancellationToken cancel = default)
     {
         Call($"submit {spec.Name}");
@@ -134,6 +136,39 @@ internal sealed class FakeCluster : ICluster
         Call($"model {model} {version}");
         return Task.FromResult(_models.LastOrDefault(item => item.Id.Model == model && (version is null || item.Id.Version == version))
             ?? throw new InputException([new Fault("MODEL", $"no model '{model}'") { Found = model, Candidates = [.. _models.Select(item => item.Id.Model)] }]));
+    }
+
+    public Task<ModelVersion> LabelledModelAsync(string model, string label, CancellationToken cancel = default)
+    {
+        Call($"labelled {model} {label}");
+        return _labels.TryGetValue((model, label), out var number)
+            ? ModelAsync(model, number, cancel)
+            : throw new InputException([new Fault("version", $"no version of model '{model}' has the label '{label}'") { Found = label, Candidates = [.. _labels.Keys.Select(key => key.Label)] }]);
+    }
+
+    public Task LabelModelAsync(string model, string label, int? version, CancellationToken cancel = default)
+    {
+        Call($"label {model} {label} {version}");
+        if (version is { } number)
+            _labels[(model, label)] = number;
+        else
+            _labels.Remove((model, label));
+        return Task.CompletedTask;
+    }
+
+    public Task<IReadOnlyList<ModelEntry>> ModelEntriesAsync(CancellationToken cancel = default) => Task.FromResult<IReadOnlyList<ModelEntry>>(
+    [
+        .. _models.GroupBy(item => item.Id.Model).Select(group => new ModelEntry(
+            group.Key,
+            [.. group.Select(item => item.Id.Version)],
+            _labels.Where(label => label.Key.Model == group.Key).ToDictionary(label => label.Key.Label, label => label.Value),
+            TrafficSpec.Default)),
+    ]);
+
+    public Task SetTrafficAsync(string model, TrafficSpec traffic, CancellationToken cancel = default)
+    {
+        Call($"traffic {model}");
+        return Task.CompletedTask;
     }
 
     public Task<IReadOnlyList<ModelVersionId>> DeleteModelAsync(string model, int? version, CancellationToken cancel = default)

@@ -1,0 +1,211 @@
+using Akka.Actor;
+using ClusterNet.Cluster.Telemetry;
+using ClusterNet.Core.Faults;
+using static ClusterNet.Cluster.Serving.ServingProtocol;
+
+namespace ClusterNet.Cluster.Serving;
+
+/// <summary>Requests: how they wait, when they are due, how they are computed together and answered.</summary>
+internal sealed partial class InferenceActor
+{
+    /// <summary>When to try again where it is a matter of a moment.</summary>
+    private static readonly TimeSpan Soon = TimeSpan.FromSeconds(1);
+
+    private static readonly TimeSpan LeastRetry = TimeSpan.FromMilliseconds(50);
+    private static readonly TimeSpan MostRetry = TimeSpan.FromSeconds(30);
+
+    /// <summary>When what waits now may have been computed, by what the last batch took.</summary>
+    private TimeSpan RetryAfter
+    {
+        get
+        {
+            var batches = 1 + (_queue.Samples / Math.Max(1, _settings.MaxBatchSamples));
+            var estimate = TimeSpan.FromTicks((long)Math.Min(MostRetry.Ticks, (double)_lastBatch.Ticks * batches));
+            return estimate < LeastRetry ? LeastRetry : estimate;
+        }
+    }
+
+    private void Enqueue(IVersionMessage request)
+    {
+        var (samples, alone, priority, patience) = request switch
+        {
+            Queries.Infer infer => (infer.Input.Count, false, infer.Priority, infer.Patience),
+            Queries.Predict predict => (predict.Samples.Count, false, PriorityLevels.Default, null),
+            Queries.Evaluate evaluate => (evaluate.Samples.Count, true, PriorityLevels.Default, (TimeSpan?)null),
+            _ => throw new ArgumentException($"{request.GetType().Name} is no request"),
+        };
+        var waiting = Arrived(request);
+        if (patience is { } left)
+            waiting.Due = left < TimeSpan.MaxValue - waiting.Since ? waiting.Since + left : TimeSpan.MaxValue;
+        if (waiting.Due <= waiting.Since)
+        {
+            Reply(waiting, Late());
+            return;
+        }
+        if (!_queue.Offer(waiting, samples, alone, priority))
+        {
+            var fault = new Fault(_version.ToString(), $"{_queue.Count} requests with {_queue.Samples} samples wait already: try again later");
+            Reply(waiting, new Replies.PredictFailed(_version, FailureKind.Overloaded, [fault]) { RetryAfter = RetryAfter });
+            return;
+        }
+        _gauge.Waits(_queue.Count);
+        SetAlarm(waiting.Due);
+    }
+
+    /// <summary>One timer, at the first that is due: most requests are answered long before, and need none of their own.</summary>
+    private void SetAlarm(TimeSpan due)
+    {
+        if (due >= _alarm)
+            return;
+        _alarm = due;
+        var left = due - Now;
+        Timers.StartSingleTimer(Tick.Due, Tick.Due, left > TimeSpan.Zero ? left : TimeSpan.Zero);
+    }
+
+    /// <summary>Those that are due are answered now, whether they wait or are being computed.</summary>
+    private void Expire()
+    {
+        var now = Now;
+        _alarm = TimeSpan.MaxValue;
+        foreach (var late in _queue.Remove(waiting => waiting.Due <= now))
+            Reply(late, Late());
+        foreach (var late in _running.Where(waiting => waiting.Due <= now))
+            Reply(late, Late());
+        var next = _queue.Waiting.Concat(_running.Where(waiting => !waiting.IsAnswered)).Select(waiting => waiting.Due).DefaultIfEmpty(TimeSpan.MaxValue).Min();
+        _gauge.Waits(_queue.Count);
+        SetAlarm(next);
+        StopIfDrained();
+    }
+
+    private void Cancel(Commands.Cancel cancel)
+    {
+        foreach (var gone in _queue.Remove(waiting => waiting.Request is Queries.Infer infer && infer.Request == cancel.Request && waiting.Asker.Equals(Sender)))
+        {
+            gone.IsAnswered = true;
+            _telemetry.Answered(gone.Arrival, "cancelled");
+        }
+        _gauge.Waits(_queue.Count);
+        StopIfDrained();
+    }
+
+    /// <summary>By a message to itself, so that the requests that are in the mailbox by then are computed together with this one.</summary>
+    private void PlanBatch(bool isDelayed = false)
+    {
+        if (_planned || _running.Count > 0 || _queue.Count == 0)
+            return;
+        if (_settings.MaxQueueDelay > TimeSpan.Zero && !isDelayed && !_queue.IsBatchFull && !_draining)
+        {
+            if (!_delaying)
+            {
+                _delaying = true;
+                Timers.StartSingleTimer(Tick.Delayed, Tick.Delayed, _settings.MaxQueueDelay);
+            }
+            return;
+        }
+        _planned = true;
+        Self.Tell(Tick.RunBatch);
+    }
+
+    private void RunBatch()
+    {
+        _planned = false;
+        // a late one must not take a place in the batch, even where the timer is late too
+        if (_alarm <= Now)
+            Expire();
+        var before = _queue.Samples;
+        _running = _queue.Take();
+        if (_running.Count == 0)
+            return;
+        _taken = Now;
+        _gauge.Waits(_queue.Count);
+        _telemetry.Taken(_running.Select(one => one.Arrival), before - _queue.Samples);
+        _runner.Tell(new ModelRunnerActor.Compute([.. _running.Select(one => one.Request)]));
+    }
+
+    private void Answer(ModelRunnerActor.Computed computed)
+    {
+        _telemetry.BatchEnded();
+        _lastBatch = computed.Elapsed;
+        _gauge.Computed(computed.Elapsed, computed.Samples);
+        for (var i = 0; i < _running.Count; i++)
+            Reply(_running[i], computed.Replies[i]);
+        _running = [];
+        _since = Now;
+        PlanBatch(isDelayed: true);
+        StopIfDrained();
+    }
+
+    private void AnswerAll(FailureKind kind, IReadOnlyList<Fault> faults, TimeSpan? retryAfter = null)
+    {
+        AnswerRunning(kind, faults, retryAfter);
+        foreach (var waiting in _queue.Clear())
+            Reply(waiting, new Replies.PredictFailed(_version, kind, faults) { RetryAfter = retryAfter });
+        _gauge.Waits(0);
+    }
+
+    private void AnswerRunning(FailureKind kind, IReadOnlyList<Fault> faults, TimeSpan? retryAfter = null)
+    {
+        _telemetry.BatchEnded();
+        foreach (var waiting in _running)
+            Reply(waiting, new Replies.PredictFailed(_version, kind, faults) { RetryAfter = retryAfter });
+        _running = [];
+    }
+
+    private void TellPrepared(IReadOnlyList<Fault> faults)
+    {
+        foreach (var asker in _preparing)
+            asker.Tell(new Replies.Prepared(_version, faults));
+        _preparing.Clear();
+    }
+
+    private Replies.PredictFailed Late() => new(_version, FailureKind.DeadlineExceeded, [new Fault(_version.ToString(), "the request was not answered within its time: give it more, or try again when less waits")])
+    {
+        RetryAfter = RetryAfter,
+    };
+
+    private Waiting Arrived(IVersionMessage request)
+    {
+        _gauge.Arrived(DateTimeOffset.UtcNow);
+        return new(Sender, request, _telemetry.Arrived((request as ITraced)?.Trace), Now);
+    }
+
+    private void Reply(Waiting waiting, object reply)
+    {
+        // what was due while it was computed has its answer
+        if (waiting.IsAnswered)
+            return;
+        waiting.IsAnswered = true;
+        var failed = reply as Replies.PredictFailed;
+        var queued = _taken > waiting.Since ? _taken - waiting.Since : TimeSpan.Zero;
+        // first, so that who has the answer finds it counted
+        _telemetry.Answered(waiting.Arrival, failed is null ? "answered" : failed.Kind.ToString());
+        if (failed is null)
+            _gauge.Answered(queued);
+        else
+            _gauge.Failed(failed.Kind);
+        if (waiting.Request is Queries.Infer infer)
+        {
+            reply = failed is null
+                ? new Replies.Inferred(infer.Request, new ServedPrediction((Prediction)reply, _stored!.Version.WeightsSha256, queued, _lastBatch))
+                : new Replies.InferFailed(infer.Request, failed.Kind, failed.Faults, failed.RetryAfter);
+        }
+        waiting.Asker.Tell(reply);
+    }
+
+    /// <summary>A request.</summary>
+    private sealed class Waiting(IActorRef asker, IVersionMessage request, ServingTelemetry.Arrival arrival, TimeSpan since)
+    {
+        public IActorRef Asker { get; } = asker;
+
+        public IVersionMessage Request { get; } = request;
+
+        public ServingTelemetry.Arrival Arrival { get; } = arrival;
+
+        public TimeSpan Since { get; } = since;
+
+        /// <summary>When it is answered at the latest.</summary>
+        public TimeSpan Due { get; set; } = TimeSpan.MaxValue;
+
+        public bool IsAnswered { get; set; }
+    }
+}

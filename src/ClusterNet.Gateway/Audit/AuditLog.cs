@@ -1,0 +1,179 @@
+using System.Collections.Concurrent;
+using System.Data.Common;
+using ClusterNet.Cluster;
+using ClusterNet.Gateway.Store;
+using Microsoft.Extensions.Logging;
+
+namespace ClusterNet.Gateway.Audit;
+
+/// <summary>
+/// One chain of the audit log and its writer, a thread of its own: it writes whatever has gathered while the last commit went to disk with one commit more. Each gateway node has a chain named after it; a second writer of the
+/// same chain (two nodes of one name) can't fork it, since a sequence number is there once: who comes second reads what the first wrote and goes on behind it.
+/// </summary>
+public sealed partial class AuditLog : IDisposable
+{
+    private const int MaxWaiting = 8192;
+    private const int MaxBatch = 1024;
+    private const long MaxBatchBytes = 16 << 20;
+    private const int MaxAttempts = 5;
+    private static readonly TimeSpan AnchorInterval = TimeSpan.FromMinutes(10);
+    private readonly GatewayStore _store;
+    private readonly string _chain;
+    private readonly ILogger _log;
+    private readonly BlockingCollection<Waiting> _waiting = new(MaxWaiting);
+    private readonly Thread _writer;
+    private DbConnection? _connection;
+    private AuditHead? _head;
+    private long _nextAnchor;
+
+    /// <param name="store">where it is kept</param>
+    /// <param name="chain">the gateway's name</param>
+    /// <param name="log">for failures, and from time to time the chain's head: an anchor outside the store</param>
+    public AuditLog(GatewayStore store, string chain, ILogger log)
+    {
+        _store = store;
+        _chain = AuditRecord.Clean(chain);
+        _log = log;
+        _writer = new Thread(Write) { IsBackground = true, Name = "audit log" };
+        _writer.Start();
+    }
+
+    /// <summary>Adds an entry; done when it is on disk.</summary>
+    /// <exception cref="ClusterException">it can't be written, or too many wait already: what it tells of must not be answered</exception>
+    public Task AppendAsync(AuditEntry entry)
+    {
+        ArgumentNullException.ThrowIfNull(entry);
+        var waiting = new Waiting(entry);
+        try
+        {
+            if (_waiting.TryAdd(waiting))
+                return waiting.Written.Task;
+        }
+        catch (InvalidOperationException)
+        {
+            throw new ClusterException("the audit log is closed: this gateway ends");
+        }
+        throw new ClusterException($"{MaxWaiting} records wait for the audit log already; try again later");
+    }
+
+    /// <summary>Writes what waits and closes.</summary>
+    public void Dispose()
+    {
+        _waiting.CompleteAdding();
+        _writer.Join();
+        _waiting.Dispose();
+        _connection?.Dispose();
+    }
+
+    private void Write()
+    {
+        var batch = new List<Waiting>(MaxBatch);
+        while (_waiting.TryTake(out var first, Timeout.Infinite))
+        {
+            batch.Add(first);
+            for (var bytes = first.Bytes; batch.Count < MaxBatch && bytes < MaxBatchBytes && _waiting.TryTake(out var next); bytes += next.Bytes)
+                batch.Add(next);
+            WriteBatch(batch);
+            batch.Clear();
+        }
+        if (_head is { Sequence: > 0 })
+            Anchor(_log, _head.ToString());
+    }
+
+    private void WriteBatch(List<Waiting> batch)
+    {
+        for (var attempt = 1; ; attempt++)
+        {
+            AuditRecord? last = null;
+            try
+            {
+                _connection ??= _store.Connect();
+                _head ??= AuditTable.HeadOf(_connection, _chain);
+                var records = Chained(batch, _head);
+                last = records[^1];
+                AuditTable.Append(_connection, records);
+                Finish(batch, last);
+                return;
+            }
+#pragma warning disable CA1031 // whatever it is, those who wait must learn of it, and the writer goes on
+            catch (Exception exception)
+#pragma warning restore CA1031
+            {
+                Forget();
+                // a connection that broke while it committed does not say whether it did
+                if (last is not null && IsThere(last))
+                {
+                    Finish(batch, last);
+                    return;
+                }
+                if (attempt < MaxAttempts && exception is DbException { IsTransient: true } or DbException { SqlState: "23505" } or Microsoft.Data.Sqlite.SqliteException { SqliteErrorCode: 19 })
+                    continue;
+                Failed(_log, exception, batch.Count);
+                foreach (var waiting in batch)
+                    waiting.Written.TrySetException(new ClusterException("the audit log can't be written, so nothing is answered; the node's log says more"));
+                return;
+            }
+        }
+    }
+
+    private List<AuditRecord> Chained(List<Waiting> batch, AuditHead head)
+    {
+        var records = new List<AuditRecord>(batch.Count);
+        var (sequence, previous) = (head.Sequence, head.Hash);
+        foreach (var waiting in batch)
+        {
+            var record = AuditRecord.Following(_chain, ++sequence, waiting.Entry, previous);
+            previous = record.Hash;
+            records.Add(record);
+        }
+        return records;
+    }
+
+    private void Finish(List<Waiting> batch, AuditRecord last)
+    {
+        _head = new AuditHead(_chain, last.Sequence, last.Hash);
+        foreach (var waiting in batch)
+            waiting.Written.TrySetResult();
+        if (Environment.TickCount64 < _nextAnchor)
+            return;
+        _nextAnchor = Environment.TickCount64 + (long)AnchorInterval.TotalMilliseconds;
+        Anchor(_log, _head.ToString());
+    }
+
+    private bool IsThere(AuditRecord record)
+    {
+        try
+        {
+            using var connection = _store.Connect();
+            using var command = GatewayStore.Command(connection, "SELECT hash FROM audit_log WHERE chain = @chain AND sequence = @sequence");
+            GatewayStore.Add(command, "chain", System.Data.DbType.String, record.Chain);
+            GatewayStore.Add(command, "sequence", System.Data.DbType.Int64, record.Sequence);
+            return command.ExecuteScalar() is byte[] hash && record.Hash.Span.SequenceEqual(hash);
+        }
+        catch (Exception exception) when (exception is DbException or TimeoutException or InvalidOperationException)
+        {
+            return false;
+        }
+    }
+
+    private void Forget()
+    {
+        _connection?.Dispose();
+        (_connection, _head) = (null, null);
+    }
+
+    [LoggerMessage(Level = LogLevel.Error, Message = "Audit: {Count} records can't be written, and what they tell of is not answered")]
+    private static partial void Failed(ILogger log, Exception exception, int count);
+
+    [LoggerMessage(Level = LogLevel.Information, Message = "Audit: the chain stands at {Head}")]
+    private static partial void Anchor(ILogger log, string head);
+
+    private sealed class Waiting(AuditEntry entry)
+    {
+        public AuditEntry Entry { get; } = entry;
+
+        public TaskCompletionSource Written { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
+
+        public long Bytes => (Entry.InputData?.Length ?? 0) + (Entry.OutputData?.Length ?? 0) + 512;
+    }
+}

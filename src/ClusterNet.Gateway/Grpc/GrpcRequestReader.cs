@@ -1,0 +1,178 @@
+using System.Globalization;
+using ClusterNet.Cluster.Serving;
+using ClusterNet.Gateway.Grpc.Protocol;
+using ClusterNet.Gateway.Inference;
+using Google.Protobuf.Collections;
+using DataType = ClusterNet.Gateway.Inference.DataType;
+
+namespace ClusterNet.Gateway.Grpc;
+
+/// <summary>Reads a request of gRPC: raw contents beside the inputs, or each input's own contents by type.</summary>
+internal static class GrpcRequestReader
+{
+    private const string SharedMemoryName = "shared_memory_region";
+
+    /// <summary>A whole request.</summary>
+    /// <exception cref="PredictionException">it is none that the version takes</exception>
+    public static InferRequest Read(ModelInferRequest message, InputPlan plan, InferenceSettings settings)
+    {
+        if (message.Inputs.Count > settings.MaxTensors)
+            throw Refusal.Invalid("inputs", $"more than {settings.MaxTensors}");
+        var isRaw = message.RawInputContents.Count > 0;
+        if (isRaw && message.RawInputContents.Count != message.Inputs.Count)
+            throw Refusal.Invalid("raw_input_contents", $"{message.RawInputContents.Count}, and there are {message.Inputs.Count} inputs; each has one, in their order");
+        var assembly = new InputAssembly(plan, settings);
+        for (var i = 0; i < message.Inputs.Count; i++)
+            ReadInput(message.Inputs[i], isRaw ? message.RawInputContents[i].Span : default, isRaw, $"inputs[{i}]", assembly);
+        var parameters = ReadParameters(message.Parameters, settings);
+        return new InferRequest(message.Id.Length == 0 ? null : message.Id, parameters, assembly.Build(), ReadOutputs(message, plan.Version, settings));
+    }
+
+    private static void ReadInput(ModelInferRequest.Types.InferInputTensor input, ReadOnlySpan<byte> raw, bool isRaw, string place, InputAssembly assembly)
+    {
+        if (input.Parameters.ContainsKey(SharedMemoryName))
+            throw Refusal.Invalid($"{place}.parameters.{SharedMemoryName}", "shared memory is not served; send the values");
+        if (input.Shape.Count > TensorHead.MaxAxes)
+            throw Refusal.Invalid(place + ".shape", $"{input.Shape.Count} axes; at most {TensorHead.MaxAxes} are taken");
+        var head = TensorHead.Of(place, input.Name, DataTypes.Parse(input.Datatype, place + ".datatype"), [.. input.Shape]);
+        if (isRaw)
+        {
+            if (input.Contents is not null && ListOf(input.Contents) != 0)
+                throw Refusal.Invalid(place + ".contents", "beside raw_input_contents; values come one way or the other");
+            JsonRequestReader.Take(raw, head, assembly);
+            return;
+        }
+        var slot = assembly.Expect(head);
+        CheckContents(input.Contents, head);
+        if (slot.Kind == InputKind.Column)
+            assembly.Add(slot, Cells(input.Contents!, head, slot.IsCategory));
+        else
+            assembly.Add(slot, head, Floats(input.Contents!, head, slot.Kind == InputKind.Array));
+    }
+
+    /// <summary>Which list has values, as a bit for each.</summary>
+    private static int ListOf(InferTensorContents contents) =>
+        (contents.BoolContents.Count > 0 ? 1 : 0) | (contents.IntContents.Count > 0 ? 2 : 0) | (contents.Int64Contents.Count > 0 ? 4 : 0) | (contents.UintContents.Count > 0 ? 8 : 0)
+        | (contents.Uint64Contents.Count > 0 ? 16 : 0) | (contents.Fp32Contents.Count > 0 ? 32 : 0) | (contents.Fp64Contents.Count > 0 ? 64 : 0) | (contents.BytesContents.Count > 0 ? 128 : 0);
+
+    private static void CheckContents(InferTensorContents? contents, in TensorHead head)
+    {
+        if (head.Type is DataType.FP16 or DataType.BF16)
+            throw Refusal.Invalid(head.Place + ".datatype", $"{DataTypes.NameOf(head.Type)} comes as raw_input_contents alone");
+        if (contents is null)
+            throw Refusal.Invalid(head.Place + ".contents", "nothing there; values come there, or in raw_input_contents");
+        var (list, name, count) = head.Type switch
+        {
+            DataType.Bool => (1, "bool_contents", contents.BoolContents.Count),
+            DataType.Int8 or DataType.Int16 or DataType.Int32 => (2, "int_contents", contents.IntContents.Count),
+            DataType.Int64 => (4, "int64_contents", contents.Int64Contents.Count),
+            DataType.UInt8 or DataType.UInt16 or DataType.UInt32 => (8, "uint_contents", contents.UintContents.Count),
+            DataType.UInt64 => (16, "uint64_contents", contents.Uint64Contents.Count),
+            DataType.FP32 => (32, "fp32_contents", contents.Fp32Contents.Count),
+            DataType.FP64 => (64, "fp64_contents", contents.Fp64Contents.Count),
+            _ => (128, "bytes_contents", contents.BytesContents.Count),
+        };
+        if ((ListOf(contents) & ~list) != 0 || count != head.Elements)
+            throw Refusal.Invalid(head.Place + ".contents", $"{count} values in {name}, where shape {head.ShownShape} of {DataTypes.NameOf(head.Type)} has {head.Elements}, and others have none");
+    }
+
+    private static float[] Floats(InferTensorContents contents, in TensorHead head, bool mayBeMissing)
+    {
+        var values = GC.AllocateUninitializedArray<float>(head.Elements);
+        switch (head.Type)
+        {
+            case DataType.FP32:
+                contents.Fp32Contents.CopyTo(values, 0);
+                break;
+            case DataType.FP64:
+                for (var i = 0; i < values.Length; i++)
+                    values[i] = Numbers.Exact(contents.Fp64Contents[i], head, i);
+                break;
+            case DataType.Bool:
+                for (var i = 0; i < values.Length; i++)
+                    values[i] = contents.BoolContents[i] ? 1 : 0;
+                break;
+            case DataType.Int64 or DataType.Int8 or DataType.Int16 or DataType.Int32:
+                for (var i = 0; i < values.Length; i++)
+                    values[i] = Numbers.Exact(SignedAt(contents, head, i), head, i);
+                break;
+            default:
+                for (var i = 0; i < values.Length; i++)
+                    values[i] = Numbers.Exact(UnsignedAt(contents, head, i), head, i);
+                break;
+        }
+        Numbers.CheckFinite(values, head, mayBeMissing);
+        return values;
+    }
+
+    private static string?[] Cells(InferTensorContents contents, in TensorHead head, bool isCategory)
+    {
+        var cells = new string?[head.Elements];
+        for (var i = 0; i < cells.Length; i++)
+        {
+            cells[i] = head.Type switch
+            {
+                DataType.Bytes => BinaryTensor.Text(contents.BytesContents[i].Span, head, i),
+                DataType.FP32 => Numbers.Cell(contents.Fp32Contents[i], head, i),
+                DataType.FP64 => Numbers.Cell(contents.Fp64Contents[i], head, i),
+                DataType.Bool => Numbers.Cell(contents.BoolContents[i], isCategory),
+                DataType.Int64 or DataType.Int8 or DataType.Int16 or DataType.Int32 => SignedAt(contents, head, i).ToString(CultureInfo.InvariantCulture),
+                _ => UnsignedAt(contents, head, i).ToString(CultureInfo.InvariantCulture),
+            };
+        }
+        return cells;
+    }
+
+    // narrow types travel in wider fields
+    private static long SignedAt(InferTensorContents contents, in TensorHead head, int index)
+    {
+        var value = head.Type == DataType.Int64 ? contents.Int64Contents[index] : contents.IntContents[index];
+        var (least, most) = Numbers.RangeOf(head.Type);
+        return value >= least && (value < 0 || (ulong)value <= most) ? value : throw Refusal.Invalid(Numbers.PlaceOf(head, index), $"{value} is no {DataTypes.NameOf(head.Type)}");
+    }
+
+    private static ulong UnsignedAt(InferTensorContents contents, in TensorHead head, int index)
+    {
+        var value = head.Type == DataType.UInt64 ? contents.Uint64Contents[index] : contents.UintContents[index];
+        return value <= Numbers.RangeOf(head.Type).Most ? value : throw Refusal.Invalid(Numbers.PlaceOf(head, index), $"{value} is no {DataTypes.NameOf(head.Type)}");
+    }
+
+    private static IReadOnlyList<RequestedOutput> ReadOutputs(ModelInferRequest message, ServedVersion version, InferenceSettings settings)
+    {
+        if (message.Outputs.Count == 0)
+            return RequestedOutput.All(version);
+        var outputs = new List<RequestedOutput>();
+        foreach (var (index, output) in message.Outputs.Index())
+        {
+            var place = $"outputs[{index}]";
+            if (output.Parameters.ContainsKey(SharedMemoryName))
+                throw Refusal.Invalid($"{place}.parameters.{SharedMemoryName}", "shared memory is not served; take the values from the answer");
+            var classes = output.Parameters.TryGetValue(RequestedOutput.ClassificationName, out var parameter)
+                ? (int)Math.Min(CountOf(parameter, $"{place}.parameters.{RequestedOutput.ClassificationName}"), int.MaxValue)
+                : 0;
+            RequestedOutput.Add(outputs, new RequestedOutput(output.Name, true, classes), version, place, settings);
+        }
+        return outputs;
+    }
+
+    private static RequestParameters ReadParameters(MapField<string, InferParameter> given, InferenceSettings settings)
+    {
+        var parameters = new RequestParameters { IsBinary = true };
+        if (given.TryGetValue(RequestParameters.PriorityName, out var priority))
+            parameters.SetPriority(CountOf(priority, "parameters.priority"));
+        if (given.TryGetValue(RequestParameters.TimeoutName, out var timeout))
+            parameters.SetTimeout(CountOf(timeout, "parameters.timeout"), settings);
+        if (given.TryGetValue(RequestParameters.KeyName, out var key))
+            parameters.SetKey(key.HasStringParam ? key.StringParam : throw Refusal.Invalid("parameters.key", "a text belongs here"), "parameters.key");
+        if (given.TryGetValue(RequestParameters.WantsFinalName, out var wants))
+            parameters.WantsFinal = wants.HasBoolParam ? wants.BoolParam : throw Refusal.Invalid($"parameters.{RequestParameters.WantsFinalName}", "true or false belongs here");
+        return parameters;
+    }
+
+    private static ulong CountOf(InferParameter parameter, string place) => parameter.ParameterChoiceCase switch
+    {
+        InferParameter.ParameterChoiceOneofCase.Int64Param when parameter.Int64Param >= 0 => (ulong)parameter.Int64Param,
+        InferParameter.ParameterChoiceOneofCase.Uint64Param => parameter.Uint64Param,
+        _ => throw Refusal.Invalid(place, "a whole number of 0 or more belongs here"),
+    };
+}

@@ -1,0 +1,88 @@
+using System.Net;
+using System.Net.Security;
+using ClusterNet.Cluster;
+using Microsoft.AspNetCore.Hosting;
+using Microsoft.AspNetCore.Hosting.Server;
+using Microsoft.AspNetCore.Hosting.Server.Features;
+using Microsoft.AspNetCore.Server.Kestrel.Core;
+using Microsoft.AspNetCore.Server.Kestrel.Https;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Hosting;
+using Microsoft.Extensions.Logging;
+
+namespace ClusterNet.Gateway;
+
+/// <summary>How a node listens: addresses that stand behind a name, limits on what comes before anybody is known, TLS.</summary>
+internal static class ListenAddresses
+{
+    /// <summary>The addresses behind a host.</summary>
+    /// <exception cref="ClusterException">there are none</exception>
+    public static async Task<IPAddress[]> FindAsync(string host, CancellationToken cancel)
+    {
+        if (IPAddress.TryParse(host, out var address))
+            return [address];
+        try
+        {
+            return host == "localhost" ? [IPAddress.Loopback] : await Dns.GetHostAddressesAsync(host, cancel).ConfigureAwait(false);
+        }
+        catch (System.Net.Sockets.SocketException exception)
+        {
+            throw new ClusterException($"HTTP can't listen on '{host}': {exception.Message}; give an address of this machine (http.host)", exception);
+        }
+    }
+
+    /// <summary>Limits that hold on every port.</summary>
+    public static void Bound(KestrelServerOptions kestrel, int connections, long bodyBytes)
+    {
+        kestrel.AddServerHeader = false;
+        kestrel.AllowSynchronousIO = false;
+        var limits = kestrel.Limits;
+        limits.MaxConcurrentConnections = connections;
+        limits.MaxRequestBodySize = bodyBytes;
+        limits.MaxRequestLineSize = 4 * 1024;
+        limits.MaxRequestHeaderCount = 64;
+        limits.MaxRequestHeadersTotalSize = 16 * 1024;
+        limits.RequestHeadersTimeout = TimeSpan.FromSeconds(10);
+        limits.KeepAliveTimeout = TimeSpan.FromSeconds(60);
+    }
+
+    /// <summary>Listens on one port of every address.</summary>
+    /// <param name="kestrel">the server</param>
+    /// <param name="addresses">of this machine</param>
+    /// <param name="port">0 for any free one</param>
+    /// <param name="protocols">what is spoken there</param>
+    /// <param name="tls">for each connection; null for none</param>
+    public static void Listen(KestrelServerOptions kestrel, IPAddress[] addresses, int port, HttpProtocols protocols, Func<SslServerAuthenticationOptions>? tls)
+    {
+        foreach (var address in addresses)
+        {
+            kestrel.Listen(address, port, listen =>
+            {
+                listen.Protocols = protocols;
+                if (tls is null)
+                    return;
+                // before TLS and after it: who comes to the first alone was refused
+                var refusals = new RefusedConnections(kestrel.ApplicationServices.GetRequiredService<ILogger<NodeEndpoints>>());
+                listen.Use(refusals.Outside);
+                listen.UseHttps(new TlsHandshakeCallbackOptions
+                {
+                    HandshakeTimeout = TimeSpan.FromSeconds(10),
+                    OnConnection = _ => ValueTask.FromResult(tls()),
+                });
+                listen.Use(RefusedConnections.Inside);
+            });
+        }
+    }
+
+    /// <summary>Where a server that has started listens, in the order that it was told.</summary>
+    public static IReadOnlyList<Uri> Of(IServiceProvider services) =>
+        [.. services.GetRequiredService<IServer>().Features.Get<IServerAddressesFeature>()!.Addresses.Select(address => new Uri(address))];
+}
+
+/// <summary>Signals are the program's affair.</summary>
+internal sealed class NoSignals : IHostLifetime
+{
+    public Task WaitForStartAsync(CancellationToken cancellationToken) => Task.CompletedTask;
+
+    public Task StopAsync(CancellationToken cancellationToken) => Task.CompletedTask;
+}

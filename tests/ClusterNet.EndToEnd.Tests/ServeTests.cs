@@ -1,0 +1,73 @@
+using System.Net;
+using System.Text;
+using System.Text.Json.Nodes;
+using Microsoft.Data.Sqlite;
+
+namespace ClusterNet.EndToEnd.Tests;
+
+/// <summary>One process serves what was trained, trains what is sent to it, lets in who has a key, and writes down what it did so that it can't be changed unseen.</summary>
+public sealed class ServeTests
+{
+    [Fact]
+    public async Task A_served_data_directory_trains_by_HTTP_asks_for_keys_and_keeps_its_log()
+    {
+        using var directory = new DataDirectory();
+        using (var open = NodeProcess.Serve(directory.Path, "--port", "0", "--grpc-port", "0"))
+        {
+            var ready = await open.ReadyAsync();
+            Assert.False(ready["authentication"]!.GetValue<bool>());
+            using var http = new HttpClient { BaseAddress = new Uri(ready["http"]!.GetValue<string>()) };
+            using var body = new StringContent((await File.ReadAllTextAsync(Repository.Job("xor.yaml"))).Replace("name: xor", "name: sent", StringComparison.Ordinal), Encoding.UTF8, "application/yaml");
+            using var sent = await http.PostAsync(new Uri("/api/jobs", UriKind.Relative), body);
+            var answer = await sent.Content.ReadAsStringAsync();
+            Assert.True(sent.StatusCode == HttpStatusCode.Created, answer);
+            var job = JsonNode.Parse(answer)!["job"]!.GetValue<string>();
+            Assert.Contains("completed", await http.GetStringAsync(new Uri($"/api/jobs/{job}/progress", UriKind.Relative)), StringComparison.Ordinal);
+            await open.SignalAsync("TERM");
+            Assert.Equal(0, await open.EndAsync());
+            Assert.Contains("authentication is off", open.ToString(), StringComparison.Ordinal);
+        }
+
+        var made = (await directory.RunAsync("keys", "create", "--name", "ward", "--scopes", "operate", "--json")).Expect(0).Document;
+        using (var closed = NodeProcess.Serve(directory.Path, "--port", "0", "--grpc-port", "0"))
+        {
+            var ready = await closed.ReadyAsync();
+            Assert.True(ready["authentication"]!.GetValue<bool>());
+            Assert.Equal("sent", ready["models"]![0]!.GetValue<string>());
+            using var http = new HttpClient { BaseAddress = new Uri(ready["http"]!.GetValue<string>()) };
+            using var refused = await http.GetAsync(new Uri("/api/jobs", UriKind.Relative));
+            Assert.Equal(HttpStatusCode.Unauthorized, refused.StatusCode);
+            http.DefaultRequestHeaders.Add("x-api-key", made["key"]!.GetValue<string>());
+            using var answered = await http.GetAsync(new Uri("/api/jobs", UriKind.Relative));
+            Assert.Equal(HttpStatusCode.OK, answered.StatusCode);
+            // commands work beside it
+            (await directory.RunAsync("keys", "list")).Expect(0);
+            Assert.True((await directory.RunAsync("audit", "verify", "--json")).Expect(0).Document["whole"]!.GetValue<bool>());
+            await closed.SignalAsync("INT");
+            Assert.Equal(0, await closed.EndAsync());
+            Assert.DoesNotContain(made["key"]!.GetValue<string>(), closed.ToString() + directory.Log, StringComparison.Ordinal);
+        }
+
+        (await directory.RunAsync("audit", "export", "--output", directory.File("log.jsonl"))).Expect(0);
+        Assert.Contains(await File.ReadAllLinesAsync(directory.File("log.jsonl")), line => line.Contains("jobs.submit", StringComparison.Ordinal));
+        await ChangeAsync(Path.Combine(directory.Path, "gateway.db"));
+        var verified = (await directory.RunAsync("audit", "verify", "--json")).Expect(1).Document;
+        Assert.False(verified["whole"]!.GetValue<bool>());
+    }
+
+    [Fact]
+    public async Task It_does_not_listen_where_strangers_could_come_in()
+    {
+        using var directory = new DataDirectory();
+        var refused = (await directory.RunAsync("serve", "--host", "0.0.0.0", "--port", "0", "--grpc-port", "0")).Expect(2);
+        Assert.Contains("clusternet keys create", refused.Error, StringComparison.Ordinal);
+    }
+
+    private static async Task ChangeAsync(string file)
+    {
+        await using var connection = new SqliteConnection(new SqliteConnectionStringBuilder { DataSource = file, Pooling = false }.ToString());
+        await connection.OpenAsync();
+        await using var command = new SqliteCommand("UPDATE audit_log SET subject = 'other' WHERE action = 'jobs.submit' AND outcome = 'done'", connection);
+        Assert.Equal(1, await command.ExecuteNonQueryAsync());
+    }
+}

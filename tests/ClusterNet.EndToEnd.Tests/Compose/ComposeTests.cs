@@ -37,6 +37,9 @@ public sealed class ComposeTests(ITestOutputHelper output) : IDisposable
         await CreateDatabaseAsync(account, services[Postgres].Environment["POSTGRES_DB"]);
 
         IReadOnlyList<string> LauncherOf(string name) => name == Postgres ? [] : network.LauncherOf(Array.IndexOf(nodes, name));
+        // a gateway that others can reach does not start before somebody has a key: the command that the file names
+        using (var key = Run(LauncherOf(Client), services[Client], "keys", "create", "--name", "ME", "--scopes", "predict,operate,admin"))
+            Assert.True(await key.EndAsync() == 0, $"{key}");
         var starting = new Dictionary<string, Task>();
         // what a service waits for stands in front of it in the file
         foreach (var service in services.Values.Where(service => service.Name != Client))

@@ -6,6 +6,7 @@ using BenchmarkDotNet.Toolchains.InProcess.Emit;
 using ClusterNet.Benchmarks;
 using ClusterNet.Benchmarks.Cluster;
 using ClusterNet.Benchmarks.Local;
+using ClusterNet.Benchmarks.Serving;
 
 var json = new Option<bool>("--json") { Description = "Print the figures as one JSON array on standard output, and nothing else there" };
 var seconds = new Option<double>("--seconds") { Description = "How long each measurement of a round takes, about", DefaultValueFactory = _ => 3 };
@@ -46,6 +47,6 @@ micro.SetAction(parse =>
 });
 
 var root = new RootCommand("ClusterNet's benchmarks. What was measured so far is in RESULTS.md.") { local, micro };
-foreach (var command in ClusterCommand.All(json))
+foreach (var command in ClusterCommand.All(json).Concat(ServingCommand.All(json, seconds)))
     root.Subcommands.Add(command);
 return await root.Parse(args).InvokeAsync();

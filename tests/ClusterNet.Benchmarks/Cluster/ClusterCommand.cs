@@ -1,6 +1,5 @@
 using System.CommandLine;
 using System.Globalization;
-using Spectre.Console;
 
 namespace ClusterNet.Benchmarks.Cluster;
 
@@ -32,7 +31,7 @@ internal static class ClusterCommand
             if (parse.GetValue(json))
                 Console.WriteLine(Figure.ToJson(figures));
             else
-                Print(figures);
+                FigureTable.Print(figures);
         });
         var peer = new Command(LanePeer.Command, "The other process of 'cluster'") { Hidden = true };
         peer.SetAction((_, cancel) => LanePeer.ServeAsync(cancel));
@@ -43,26 +42,4 @@ internal static class ClusterCommand
         node.SetAction((parse, cancel) => TrainingNode.ServeAsync(parse.GetValue(database)!, parse.GetValue(seed)!, cancel));
         return [cluster, peer, node];
     }
-
-    private static void Print(IReadOnlyList<Figure> figures)
-    {
-        var table = new Table().Border(TableBorder.Simple);
-        table.AddColumn(new TableColumn("figure").NoWrap());
-        foreach (var column in new[] { "median", "lowest", "highest", "unit", "goal" })
-            table.AddColumn(new TableColumn(column).RightAligned());
-        foreach (var figure in figures)
-        {
-            table.AddRow(
-                Markup.Escape(figure.Name),
-                Number(figure.Value),
-                Number(figure.Samples.Min()),
-                Number(figure.Samples.Max()),
-                figure.Unit,
-                double.IsNaN(figure.Goal) ? "" : $"{(figure.Better == Better.Higher ? "at least" : "at most")} {Number(figure.Goal)}");
-        }
-        AnsiConsole.Profile.Width = Math.Max(AnsiConsole.Profile.Width, 140);
-        AnsiConsole.Write(table);
-    }
-
-    private static string Number(double value) => value.ToString(Math.Abs(value) < 100 ? "0.000" : "#,0", CultureInfo.InvariantCulture);
 }

@@ -4,7 +4,7 @@ using ClusterNet.Learning.Training;
 
 namespace ClusterNet.Learning.Tests;
 
-/// <summary>What a part's metrics are does not depend on who evaluates which chunks of it, and a fixed batch gives a sample the same answer in any company.</summary>
+/// <summary>What a part's metrics are does not depend on who evaluates which chunks of it, and a sample has the same answer in any company.</summary>
 public sealed class EvaluatorTests
 {
     [Theory]
@@ -48,42 +48,56 @@ public sealed class EvaluatorTests
     [InlineData("mlp")]
     [InlineData("cnn")]
     [InlineData("gru")]
-    public void A_fixed_batch_gives_a_sample_the_same_bits_in_any_company(string kind)
+    [InlineData("lstm")]
+    public void A_sample_has_the_same_bits_in_any_company(string kind)
     {
         var (spec, signature) = Fixtures.Kind(kind);
-        var samples = Fixtures.Samples(signature, 21);
         using var model = Fixtures.Catalog.Build(spec, Fixtures.CrossEntropy, signature, 1, 1);
         using var loss = new LossFunction(Fixtures.CrossEntropy, signature);
-        using var predictor = new Predictor(model, loss, fixedBatch: 8);
+        using var predictor = new Predictor(model, loss, isBatchInvariant: true);
         using var free = new Predictor(model, loss);
-        var together = predictor.Predict(samples);
-        Assert.Equal(21 * 3, together.Length);
-        for (var i = 0; i < samples.Count; i++)
-        {
-            var alone = predictor.Predict(new Core.Data.SampleSet(samples.Shape, samples[i].ToArray(), Array.Empty<int>(), Array.Empty<float>(), (int[])[0]));
-            GradientComputerTests.AssertSameBits(together.AsSpan(3 * i, 3), alone);
-            Assert.Equal(1f, alone.Sum(), 1e-5f);
-        }
-        Assert.Equal(together, free.Predict(samples), (a, b) => Math.Abs(a - b) < 1e-5);
+        var samples = Fixtures.Samples(signature, 150);
+        AssertSameBitsInAnyCompany(predictor, samples);
+        Assert.Equal(predictor.Predict(samples), free.Predict(samples), (a, b) => Math.Abs(a - b) < 1e-5);
     }
 
     [Theory]
-    [InlineData(2, "8")]
-    [InlineData(3, "8 8")]
-    [InlineData(10, "12")]
-    [InlineData(2, "32")]
-    public void Narrow_layers_whose_rows_round_differently_give_the_same_bits_too(int classes, string hidden)
+    [InlineData(2, "8", 30)]
+    [InlineData(3, "8 8", 30)]
+    [InlineData(10, "12", 30)]
+    [InlineData(2, "32", 30)]
+    [InlineData(2, "16 8", 30)]
+    [InlineData(1, "128", 10)]
+    [InlineData(3, "64 64", 30)]
+    [InlineData(10, "512 512", 784)]
+    [InlineData(7, "33 65", 129)]
+    public void Layers_whose_rows_or_heights_round_differently_give_the_same_bits_too(int outputs, string hidden, int features)
     {
-        var signature = Fixtures.Classification(classes, 30);
-        var samples = Fixtures.Samples(signature, 100);
-        using var model = Fixtures.Catalog.Build(Fixtures.Model("mlp", $"hidden: {hidden}"), Fixtures.CrossEntropy, signature, 1, 1);
-        using var loss = new LossFunction(Fixtures.CrossEntropy, signature);
-        using var predictor = new Predictor(model, loss, fixedBatch: 16);
+        var signature = outputs == 1 ? Fixtures.Regression(features) : Fixtures.Classification(outputs, features);
+        var objective = outputs == 1 ? new LossSpec() : Fixtures.CrossEntropy;
+        using var model = Fixtures.Catalog.Build(Fixtures.Model("mlp", $"hidden: {hidden}"), objective, signature, 1, 1);
+        using var loss = new LossFunction(objective, signature);
+        using var predictor = new Predictor(model, loss, isBatchInvariant: true);
+        AssertSameBitsInAnyCompany(predictor, Fixtures.Samples(signature, 150));
+    }
+
+    /// <summary>All at once, each alone, and in groups of all sizes.</summary>
+    private static void AssertSameBitsInAnyCompany(Predictor predictor, Core.Data.SampleSet samples)
+    {
         var together = predictor.Predict(samples);
-        for (var i = 0; i < samples.Count; i++)
+        Assert.Equal(samples.Count * predictor.Columns, together.Length);
+        for (var (first, size) = (0, 1); first < samples.Count; first += size, size = (size % 40) + 1)
         {
-            var alone = predictor.Predict(new Core.Data.SampleSet(samples.Shape, samples[i].ToArray(), Array.Empty<int>(), Array.Empty<float>(), (int[])[0]));
-            GradientComputerTests.AssertSameBits(together.AsSpan(classes * i, classes), alone);
+            size = Math.Min(size, samples.Count - first);
+            AssertSame(first, size);
+        }
+        for (var i = 0; i < samples.Count; i++)
+            AssertSame(i, 1);
+
+        void AssertSame(int first, int count)
+        {
+            var group = new Core.Data.SampleSet(samples.Shape, samples.Features.Slice(first * samples.ElementsPerSample, count * samples.ElementsPerSample), Array.Empty<int>(), Array.Empty<float>(), new int[count]);
+            GradientComputerTests.AssertSameBits(together.AsSpan(predictor.Columns * first, predictor.Columns * count), predictor.Predict(group));
         }
     }
 

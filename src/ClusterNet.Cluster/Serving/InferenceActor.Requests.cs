@@ -42,6 +42,12 @@ internal sealed partial class InferenceActor
             Reply(waiting, Late());
             return;
         }
+        if (TooLate(waiting, samples, priority) is { } ahead)
+        {
+            var fault = new Fault(_version.ToString(), $"what waits already takes about {ahead.TotalMilliseconds:0} ms, longer than this request does: try again later, or give it more time");
+            Reply(waiting, new Replies.PredictFailed(_version, FailureKind.Overloaded, [fault]) { RetryAfter = RetryAfter });
+            return;
+        }
         if (!_queue.Offer(waiting, samples, alone, priority))
         {
             var fault = new Fault(_version.ToString(), $"{_queue.Count} requests with {_queue.Samples} samples wait already: try again later");
@@ -50,6 +56,16 @@ internal sealed partial class InferenceActor
         }
         _gauge.Waits(_queue.Count);
         SetAlarm(waiting.Due);
+    }
+
+    /// <summary>How long it takes until the request would be answered, where that is after it is due. One that finds nothing in front of it is always tried.</summary>
+    private TimeSpan? TooLate(Waiting waiting, int samples, int priority)
+    {
+        var ahead = _queue.SamplesAhead(priority) + _runningSamples;
+        if (waiting.Due == TimeSpan.MaxValue || ahead == 0)
+            return null;
+        var left = _pace.Of(ahead + samples) - (_running.Count > 0 ? waiting.Since - _taken : TimeSpan.Zero);
+        return left > waiting.Due - waiting.Since ? left : null;
     }
 
     /// <summary>One timer, at the first that is due: most requests are answered long before, and need none of their own.</summary>
@@ -113,12 +129,19 @@ internal sealed partial class InferenceActor
         if (_alarm <= Now)
             Expire();
         var before = _queue.Samples;
-        _running = _queue.Take();
+        _taken = Now;
+        var due = TimeSpan.MaxValue;
+        _running = _queue.Take((waiting, samples) =>
+        {
+            // those that come along must not make one late that was in time
+            due = waiting.Due < due ? waiting.Due : due;
+            return _pace.Of(samples) <= due - _taken;
+        });
         if (_running.Count == 0)
             return;
-        _taken = Now;
+        _runningSamples = before - _queue.Samples;
         _gauge.Waits(_queue.Count);
-        _telemetry.Taken(_running.Select(one => one.Arrival), before - _queue.Samples);
+        _telemetry.Taken(_running.Select(one => one.Arrival), _runningSamples);
         _runner.Tell(new ModelRunnerActor.Compute([.. _running.Select(one => one.Request)]));
     }
 
@@ -126,10 +149,12 @@ internal sealed partial class InferenceActor
     {
         _telemetry.BatchEnded();
         _lastBatch = computed.Elapsed;
+        _pace.Measured(computed.Elapsed, computed.Samples);
         _gauge.Computed(computed.Elapsed, computed.Samples);
+        var now = Now;
         for (var i = 0; i < _running.Count; i++)
-            Reply(_running[i], computed.Replies[i]);
-        _running = [];
+            Reply(_running[i], _running[i].Due <= now ? Late() : computed.Replies[i]);
+        (_running, _runningSamples) = ([], 0);
         _since = Now;
         PlanBatch(isDelayed: true);
         StopIfDrained();
@@ -148,7 +173,7 @@ internal sealed partial class InferenceActor
         _telemetry.BatchEnded();
         foreach (var waiting in _running)
             Reply(waiting, new Replies.PredictFailed(_version, kind, faults) { RetryAfter = retryAfter });
-        _running = [];
+        (_running, _runningSamples) = ([], 0);
     }
 
     private void TellPrepared(IReadOnlyList<Fault> faults)

@@ -27,7 +27,9 @@ internal sealed partial class InferenceActor : ReceiveActor, IWithTimers
     private readonly Dictionary<IActorRef, ShardRange> _loading = [];
     private readonly HashSet<IActorRef> _preparing = [];
     private readonly VersionGauge _gauge;
+    private readonly ComputePace _pace = new();
     private IReadOnlyList<Waiting> _running = [];
+    private long _runningSamples;
     private ModelProtocol.StoredVersion? _stored;
     private IActorRef _runner = ActorRefs.Nobody;
     private string _crash = "the actor stopped";

@@ -9,6 +9,8 @@ internal sealed class InferenceQueue<T>(int maxBatchSamples, int maxRequests, in
 {
     private readonly LinkedList<(T Request, int Samples, bool Alone)>[] _waiting = [.. Enumerable.Range(PriorityLevels.Highest, PriorityLevels.Lowest + 1).Select(_ => new LinkedList<(T, int, bool)>())];
 
+    private readonly long[] _samples = new long[PriorityLevels.Lowest - PriorityLevels.Highest + 1];
+
     public int Count { get; private set; }
 
     public long Samples { get; private set; }
@@ -25,25 +27,40 @@ internal sealed class InferenceQueue<T>(int maxBatchSamples, int maxRequests, in
     {
         if (Count >= maxRequests || (Count > 0 && Samples + samples > maxSamples))
             return false;
-        _waiting[Math.Clamp(priority, PriorityLevels.Highest, PriorityLevels.Lowest)].AddLast((request, samples, alone));
+        var level = Math.Clamp(priority, PriorityLevels.Highest, PriorityLevels.Lowest) - PriorityLevels.Highest;
+        _waiting[level].AddLast((request, samples, alone));
+        _samples[level] += samples;
         Count++;
         Samples += samples;
         return true;
     }
 
+    /// <summary>Samples that are computed before those of a request of this priority that comes now.</summary>
+    public long SamplesAhead(int priority)
+    {
+        var ahead = 0L;
+        for (var level = PriorityLevels.Highest; level <= Math.Clamp(priority, PriorityLevels.Highest, PriorityLevels.Lowest); level++)
+            ahead += _samples[level - PriorityLevels.Highest];
+        return ahead;
+    }
+
     /// <summary>Takes out what is computed next, together: one request, and those behind it as far as the batch goes.</summary>
+    /// <param name="joins">asked for each, the first too, with the samples that the batch would have with it: false ends the batch in front of it, unless it is the first</param>
     /// <returns>empty where nothing waits</returns>
-    public IReadOnlyList<T> Take()
+    public IReadOnlyList<T> Take(Func<T, long, bool>? joins = null)
     {
         var batch = new List<T>();
         var samples = 0L;
-        foreach (var level in _waiting)
+        for (var i = 0; i < _waiting.Length; i++)
         {
+            var level = _waiting[i];
             while (level.First is { Value: var next } first)
             {
-                if (batch.Count > 0 && (next.Alone || samples + next.Samples > maxBatchSamples))
+                var isJoined = joins?.Invoke(next.Request, samples + next.Samples) ?? true;
+                if (batch.Count > 0 && (next.Alone || samples + next.Samples > maxBatchSamples || !isJoined))
                     return Taken();
                 level.Remove(first);
+                _samples[i] -= next.Samples;
                 batch.Add(next.Request);
                 samples += next.Samples;
                 if (next.Alone)
@@ -64,8 +81,9 @@ internal sealed class InferenceQueue<T>(int maxBatchSamples, int maxRequests, in
     public IReadOnlyList<T> Remove(Predicate<T> isOver)
     {
         var removed = new List<T>();
-        foreach (var level in _waiting)
+        for (var i = 0; i < _waiting.Length; i++)
         {
+            var level = _waiting[i];
             for (var node = level.First; node is not null;)
             {
                 var next = node.Next;
@@ -75,6 +93,7 @@ internal sealed class InferenceQueue<T>(int maxBatchSamples, int maxRequests, in
                     removed.Add(node.Value.Request);
                     Count--;
                     Samples -= node.Value.Samples;
+                    _samples[i] -= node.Value.Samples;
                 }
                 node = next;
             }

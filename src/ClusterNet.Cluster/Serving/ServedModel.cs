@@ -12,12 +12,6 @@ namespace ClusterNet.Cluster.Serving;
 /// <summary>A version on TorchSharp: the module, its loss, which says what outputs mean, and the preparation that travels with it.</summary>
 internal sealed class ServedModel : IServedModel
 {
-    /// <summary>
-    /// Samples that the module always sees at once, zeros where there are fewer: a matrix product, or a softmax, of another height may round differently, and then a prediction would depend
-    /// on what was merged with it. A request of one sample pays for as many.
-    /// </summary>
-    public const int MicroBatch = 16;
-
     private readonly TrainableModel _model;
     private readonly FittedPreparation _preparation;
     private readonly LossFunction _loss;
@@ -80,8 +74,8 @@ internal sealed class ServedModel : IServedModel
                 $"model '{version.Model.Kind}' has {model.Layout.Length} parameters here and {version.Parameters} where it was trained: this is not the same program, or not the same model");
         }
         var loss = new LossFunction(stored.Loss, preparation.Signature);
-        // tries its rows on the weights that a training starts from: trained ones may be zeros that hide how sums are taken
-        var predictor = new Predictor(model, loss, MicroBatch);
+        // tries its batches on the weights that a training starts from: trained ones may be zeros that hide how sums are taken
+        var predictor = new Predictor(model, loss, isBatchInvariant: true);
         foreach (var (range, values) in parts)
             values.Span.CopyTo(model.Weights.Slice(range.Offset, range.Length));
         return new ServedModel(model, preparation, loss, predictor, warmUp);

@@ -9,7 +9,7 @@ namespace ClusterNet.Learning.Training;
 /// </summary>
 internal sealed class Staging(IReadOnlyList<int> shape) : IDisposable
 {
-    private const int CachedSizes = 8;
+    private const int CachedSizes = 16;
     private readonly long[] _shape = [.. shape.Select(axis => (long)axis)];
     private readonly int _elements = shape.Aggregate(1, (product, axis) => checked(product * axis));
     private readonly Dictionary<int, Views> _views = [];
@@ -18,6 +18,9 @@ internal sealed class Staging(IReadOnlyList<int> shape) : IDisposable
     private AlignedVector<long> _labels = new(0);
     private AlignedVector<float> _weights = new(0);
     private int _capacity;
+
+    /// <summary>Values of each sample.</summary>
+    public int ElementsPerSample => _elements;
 
     /// <summary>Targets as numbers.</summary>
     public Span<float> Targets => _targets.Span;
@@ -51,11 +54,21 @@ internal sealed class Staging(IReadOnlyList<int> shape) : IDisposable
     public Views Scatter(SampleSet samples, int first, ReadOnlySpan<int> rows, int size)
     {
         Reserve(size);
+        var features = Cleared(size, rows.Length);
         var source = samples.Features.Span;
-        var features = _features.Span[..(size * _elements)];
-        features.Clear();
         for (var i = 0; i < rows.Length; i++)
             source.Slice((first + i) * _elements, _elements).CopyTo(features.Slice(rows[i] * _elements, _elements));
+        return ViewsOf(size);
+    }
+
+    /// <summary>The same with samples in any order.</summary>
+    public Views Scatter(SampleSet samples, ReadOnlySpan<int> positions, ReadOnlySpan<int> rows, int size)
+    {
+        Reserve(size);
+        var features = Cleared(size, rows.Length);
+        var source = samples.Features.Span;
+        for (var i = 0; i < rows.Length; i++)
+            source.Slice(positions[i] * _elements, _elements).CopyTo(features.Slice(rows[i] * _elements, _elements));
         return ViewsOf(size);
     }
 
@@ -64,6 +77,14 @@ internal sealed class Staging(IReadOnlyList<int> shape) : IDisposable
     {
         Forget();
         Free();
+    }
+
+    private Span<float> Cleared(int size, int used)
+    {
+        var features = _features.Span[..(size * _elements)];
+        if (used < size)
+            features.Clear();
+        return features;
     }
 
     private void Reserve(int count)

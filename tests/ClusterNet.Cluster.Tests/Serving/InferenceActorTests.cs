@@ -313,6 +313,35 @@ public sealed class InferenceActorTests : TestKit
     }
 
     [Fact]
+    public async Task What_can_not_be_answered_in_time_is_shed_at_once_and_what_can_is_taken()
+    {
+        var actor = await Serving();
+        _model.Hold();
+        var slow = Infer(actor, 1, null, "0");
+        Assert.True(await _model.Begun.WaitAsync(Patience));
+        // a sample takes at least as long, as far as the actor knows
+        await Task.Delay(300);
+        _model.LetGo();
+        await slow.ExpectMsgAsync<Replies.Inferred>();
+        _model.Hold();
+        var running = Infer(actor, 2, null, "0");
+        Assert.True(await _model.Begun.WaitAsync(Patience));
+        var waiting = Infer(actor, 3, TimeSpan.FromHours(1), "0");
+        // the model is held: who is answered now was shed
+        var shed = await Infer(actor, 4, TimeSpan.FromMilliseconds(299), "0").ExpectMsgAsync<Replies.InferFailed>();
+        Assert.Equal(FailureKind.Overloaded, shed.Kind);
+        Assert.Contains("longer than this request does", shed.Faults[0].Message, StringComparison.Ordinal);
+        Assert.True(shed.RetryAfter > TimeSpan.Zero);
+        _model.LetGo();
+        await running.ExpectMsgAsync<Replies.Inferred>();
+        await waiting.ExpectMsgAsync<Replies.Inferred>();
+        // an idle model tries whatever it is asked
+        await Settled(actor);
+        var lone = await Infer(actor, 5, TimeSpan.FromMilliseconds(299), "0").ExpectMsgAsync<object>();
+        Assert.True(lone is Replies.Inferred or Replies.InferFailed { Kind: FailureKind.DeadlineExceeded });
+    }
+
+    [Fact]
     public async Task Who_wants_a_version_prepared_learns_when_it_is_or_why_it_can_not_be()
     {
         AnswerFinds();

@@ -68,6 +68,52 @@ public sealed class InferenceQueueTests
     }
 
     [Fact]
+    public void A_batch_ends_in_front_of_the_first_that_may_not_join_and_never_before_one_was_taken()
+    {
+        var queue = new InferenceQueue<string>(100, 100, 1000);
+        foreach (var name in new[] { "a", "b", "c", "d" })
+            queue.Offer(name, 2);
+        Assert.Equal(["a", "b"], queue.Take((_, samples) => samples <= 4));
+        Assert.Equal(["c"], queue.Take((_, _) => false));
+        Assert.Equal(["d"], queue.Take((_, _) => true));
+    }
+
+    [Fact]
+    public void Those_ahead_of_a_request_are_those_that_are_no_less_urgent()
+    {
+        var request = Gen.Select(Gen.Int[1, 9], Gen.Int[PriorityLevels.Highest, PriorityLevels.Lowest], Gen.Int[0, 3]);
+        request.List[0, 60].Sample(requests =>
+        {
+            var queue = new InferenceQueue<(int Samples, int Priority)>(16, 100, 10_000);
+            foreach (var (samples, priority, what) in requests)
+            {
+                queue.Offer((samples, priority), samples, priority: priority);
+                if (what == 0)
+                    queue.Take();
+                else if (what == 1)
+                    queue.Remove(one => one.Samples % 2 == 0);
+            }
+            return Enumerable.Range(PriorityLevels.Highest, PriorityLevels.Lowest + 1)
+                .All(priority => queue.SamplesAhead(priority) == queue.Waiting.Where(one => one.Priority <= priority).Sum(one => one.Samples));
+        });
+    }
+
+    [Fact]
+    public void The_pace_follows_what_is_measured_and_is_careful()
+    {
+        var pace = new ComputePace();
+        Assert.Equal(TimeSpan.Zero, pace.Of(1000));
+        pace.Measured(TimeSpan.FromMilliseconds(10), 0);
+        Assert.Equal(TimeSpan.Zero, pace.Of(1000));
+        pace.Measured(TimeSpan.FromMilliseconds(100), 10);
+        Assert.InRange(pace.Of(10), TimeSpan.FromMilliseconds(100), TimeSpan.FromMilliseconds(150));
+        for (var i = 0; i < 50; i++)
+            pace.Measured(TimeSpan.FromMilliseconds(100), 100);
+        Assert.InRange(pace.Of(100), TimeSpan.FromMilliseconds(100), TimeSpan.FromMilliseconds(150));
+        Assert.True(pace.Of(long.MaxValue) > TimeSpan.FromDays(1));
+    }
+
+    [Fact]
     public void The_most_urgent_leave_first_equals_in_their_order_and_what_is_over_leaves_at_once()
     {
         var request = Gen.Select(Gen.Int[1, 9], Gen.Int[PriorityLevels.Highest, PriorityLevels.Lowest], Gen.Bool);

@@ -62,7 +62,7 @@ public sealed class ServedModelTests : TestKit
         using var model = Catalog.Build(stored.Version.Model, stored.Loss, data.Preparation.Signature, stored.Version.Seed, 1);
         weights.CopyTo(model.Weights);
         using var loss = new LossFunction(stored.Loss, data.Preparation.Signature);
-        using var predictor = new Predictor(model, loss, ServedModel.MicroBatch);
+        using var predictor = new Predictor(model, loss, isBatchInvariant: true);
         Assert.Equal(Bits(predictor.Predict(prepared)), Bits(prediction.Outputs.Span));
         Assert.Equal(data.Preparation.Signature.Classes, prediction.Classes);
 

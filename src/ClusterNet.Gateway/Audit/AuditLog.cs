@@ -1,4 +1,3 @@
-using System.Collections.Concurrent;
 using System.Data.Common;
 using ClusterNet.Cluster;
 using ClusterNet.Gateway.Store;
@@ -7,7 +6,7 @@ using Microsoft.Extensions.Logging;
 namespace ClusterNet.Gateway.Audit;
 
 /// <summary>
-/// One chain of the audit log and its writer, a thread of its own: it writes whatever has gathered while the last commit went to disk with one commit more. Each gateway node has a chain named after it; a second writer of the
+/// One chain of the audit log. Who finds nobody writing writes at once; what gathers while a commit goes to disk is written with one commit more. Each gateway node has a chain named after it; a second writer of the
 /// same chain (two nodes of one name) can't fork it, since a sequence number is there once: who comes second reads what the first wrote and goes on behind it.
 /// </summary>
 public sealed partial class AuditLog : IDisposable
@@ -20,9 +19,11 @@ public sealed partial class AuditLog : IDisposable
     private readonly GatewayStore _store;
     private readonly string _chain;
     private readonly ILogger _log;
-    private readonly BlockingCollection<Waiting> _waiting = new(MaxWaiting);
-    private readonly Thread _writer;
-    private DbConnection? _connection;
+    private readonly object _gate = new();
+    private readonly Queue<Waiting> _waiting = new();
+    private bool _isWriting;
+    private bool _isClosed;
+    private AuditAppender? _appender;
     private AuditHead? _head;
     private long _nextAnchor;
 
@@ -34,8 +35,6 @@ public sealed partial class AuditLog : IDisposable
         _store = store;
         _chain = AuditRecord.Clean(chain);
         _log = log;
-        _writer = new Thread(Write) { IsBackground = true, Name = "audit log" };
-        _writer.Start();
     }
 
     /// <summary>Adds an entry; done when it is on disk.</summary>
@@ -44,40 +43,57 @@ public sealed partial class AuditLog : IDisposable
     {
         ArgumentNullException.ThrowIfNull(entry);
         var waiting = new Waiting(entry);
-        try
+        lock (_gate)
         {
-            if (_waiting.TryAdd(waiting))
+            if (_isClosed)
+                throw new ClusterException("the audit log is closed: this gateway ends");
+            if (_waiting.Count >= MaxWaiting)
+                throw new ClusterException($"{MaxWaiting} records wait for the audit log already; try again later");
+            _waiting.Enqueue(waiting);
+            if (_isWriting)
                 return waiting.Written.Task;
+            _isWriting = true;
         }
-        catch (InvalidOperationException)
-        {
-            throw new ClusterException("the audit log is closed: this gateway ends");
-        }
-        throw new ClusterException($"{MaxWaiting} records wait for the audit log already; try again later");
+        // by the caller's own thread: to wake another one takes as long as a commit
+        WriteNext();
+        return waiting.Written.Task;
     }
 
     /// <summary>Writes what waits and closes.</summary>
     public void Dispose()
     {
-        _waiting.CompleteAdding();
-        _writer.Join();
-        _waiting.Dispose();
-        _connection?.Dispose();
-    }
-
-    private void Write()
-    {
-        var batch = new List<Waiting>(MaxBatch);
-        while (_waiting.TryTake(out var first, Timeout.Infinite))
+        lock (_gate)
         {
-            batch.Add(first);
-            for (var bytes = first.Bytes; batch.Count < MaxBatch && bytes < MaxBatchBytes && _waiting.TryTake(out var next); bytes += next.Bytes)
-                batch.Add(next);
-            WriteBatch(batch);
-            batch.Clear();
+            if (_isClosed)
+                return;
+            _isClosed = true;
+            while (_isWriting)
+                Monitor.Wait(_gate);
         }
         if (_head is { Sequence: > 0 })
             Anchor(_log, _head.ToString());
+        _appender?.Dispose();
+    }
+
+    /// <summary>Writes what waits, and has another thread go on where more has gathered: nobody's answer waits for the records of those who came later.</summary>
+    private void WriteNext()
+    {
+        var batch = new List<Waiting>();
+        lock (_gate)
+        {
+            for (var bytes = 0L; batch.Count < MaxBatch && bytes < MaxBatchBytes && _waiting.TryDequeue(out var next); bytes += next.Bytes)
+                batch.Add(next);
+        }
+        WriteBatch(batch);
+        bool isMore;
+        lock (_gate)
+        {
+            _isWriting = isMore = _waiting.Count > 0;
+            if (!isMore)
+                Monitor.PulseAll(_gate);
+        }
+        if (isMore)
+            ThreadPool.UnsafeQueueUserWorkItem(static log => log.WriteNext(), this, preferLocal: false);
     }
 
     private void WriteBatch(List<Waiting> batch)
@@ -87,11 +103,11 @@ public sealed partial class AuditLog : IDisposable
             AuditRecord? last = null;
             try
             {
-                _connection ??= _store.Connect();
-                _head ??= AuditTable.HeadOf(_connection, _chain);
+                _appender ??= new AuditAppender(_store.Connect());
+                _head ??= _appender.HeadOf(_chain);
                 var records = Chained(batch, _head);
                 last = records[^1];
-                AuditTable.Append(_connection, records);
+                _appender.Append(records);
                 Finish(batch, last);
                 return;
             }
@@ -158,8 +174,8 @@ public sealed partial class AuditLog : IDisposable
 
     private void Forget()
     {
-        _connection?.Dispose();
-        (_connection, _head) = (null, null);
+        _appender?.Dispose();
+        (_appender, _head) = (null, null);
     }
 
     [LoggerMessage(Level = LogLevel.Error, Message = "Audit: {Count} records can't be written, and what they tell of is not answered")]

@@ -10,7 +10,8 @@ public static class AuditTable
 {
     private const string Columns = "chain, sequence, at, actor, client, action, subject, version, weights, input, output, outcome, request, trace, input_data, output_data, previous, hash";
 
-    private const string InsertText =
+    /// <summary>Adds a record.</summary>
+    internal const string InsertText =
         $"INSERT INTO audit_log ({Columns}) VALUES (@chain, @sequence, @at, @actor, @client, @action, @subject, @version, @weights, @input, @output, @outcome, @request, @trace, @input_data, @output_data, @previous, @hash)";
 
     /// <summary>The heads of all chains, as they stand beside the records.</summary>
@@ -64,56 +65,8 @@ public static class AuditTable
         return reader.Read() ? new AuditHead(chain, reader.GetInt64(0), reader.GetFieldValue<byte[]>(1)) : new AuditHead(chain, 0, AuditRecord.Start);
     }
 
-    /// <summary>Adds records and moves their chain's head, all or nothing, on disk when it returns. Who has another idea of the chain's head fails: each sequence number is there once.</summary>
-    internal static void Append(DbConnection connection, IReadOnlyList<AuditRecord> records)
-    {
-        using var transaction = connection.BeginTransaction();
-        if (connection.CanCreateBatch)
-            InsertTogether(connection, transaction, records);
-        else
-            InsertEach(connection, transaction, records);
-        var last = records[^1];
-        using var head = GatewayStore.Command(
-            connection,
-            "INSERT INTO audit_heads (chain, sequence, hash) VALUES (@chain, @sequence, @hash) ON CONFLICT (chain) DO UPDATE SET sequence = excluded.sequence, hash = excluded.hash",
-            transaction);
-        GatewayStore.Add(head, "chain", DbType.String, last.Chain);
-        GatewayStore.Add(head, "sequence", DbType.Int64, last.Sequence);
-        GatewayStore.Add(head, "hash", DbType.Binary, last.Hash.ToArray());
-        head.ExecuteNonQuery();
-        transaction.Commit();
-    }
-
-    private static void InsertEach(DbConnection connection, DbTransaction transaction, IReadOnlyList<AuditRecord> records)
-    {
-        using var insert = GatewayStore.Command(connection, InsertText, transaction);
-        var parameters = Parameters(insert.CreateParameter, insert.Parameters);
-        insert.Prepare();
-        foreach (var record in records)
-        {
-            Fill(parameters, record);
-            insert.ExecuteNonQuery();
-        }
-    }
-
-    /// <summary>In one round trip, where the database is elsewhere.</summary>
-    private static void InsertTogether(DbConnection connection, DbTransaction transaction, IReadOnlyList<AuditRecord> records)
-    {
-        using var batch = connection.CreateBatch();
-        batch.Transaction = transaction;
-        foreach (var record in records)
-        {
-            var insert = batch.CreateBatchCommand();
-#pragma warning disable CA2100 // a constant
-            insert.CommandText = InsertText;
-#pragma warning restore CA2100
-            Fill(Parameters(insert.CreateParameter, insert.Parameters), record);
-            batch.BatchCommands.Add(insert);
-        }
-        batch.ExecuteNonQuery();
-    }
-
-    private static DbParameter[] Parameters(Func<DbParameter> create, DbParameterCollection parameters)
+    /// <summary>Those of <see cref="InsertText"/>.</summary>
+    internal static DbParameter[] Parameters(Func<DbParameter> create, DbParameterCollection parameters)
     {
         return
         [
@@ -135,7 +88,8 @@ public static class AuditTable
         }
     }
 
-    private static void Fill(DbParameter[] parameters, AuditRecord record)
+    /// <summary>Gives them a record's values.</summary>
+    internal static void Fill(DbParameter[] parameters, AuditRecord record)
     {
         var entry = record.Entry;
         object?[] values =

@@ -73,12 +73,12 @@ internal sealed class ServingBenchmark : IAsyncDisposable
     private async Task MeasureGatewayAsync(IReadOnlyCollection<string> parts)
     {
         using var store = GatewayStore.Open(Path.Combine(_folder, "on"), null);
-        await using var gateway = await GatewayServer.StartAsync(
-            new GatewaySettings { Port = 0, GrpcPort = 0, IsAuthenticationRequired = false },
-            new GatewayParts(_node.System, _node.Cluster, _node.Serving, store, (_, source) => throw new NotSupportedException(source)),
-            cancel: _cancel);
+        await using var gateway = await StartGatewayAsync(store, isAudited: true);
+        // to see what the audit log costs: the minimal API keeps none
+        await using var silent = await StartGatewayAsync(store, isAudited: false);
         await using var minimal = await MinimalApi.StartAsync();
         using var clients = new ServingClients(gateway, minimal);
+        using var silentClients = new ServingClients(silent, minimal);
         foreach (var workload in ServedWorkload.All)
         {
             if (parts.Contains(Gateway))
@@ -87,9 +87,14 @@ internal sealed class ServingBenchmark : IAsyncDisposable
                     $"gateway {workload.Name}",
                     ("http", () => ClosedLoop.RunAsync(Clients, _duration, number => clients.HttpAsync(workload, number))),
                     ("grpc", () => ClosedLoop.RunAsync(Clients, _duration, number => clients.GrpcAsync(workload, number))),
+                    ("http-unaudited", () => ClosedLoop.RunAsync(Clients, _duration, number => silentClients.HttpAsync(workload, number))),
+                    ("grpc-unaudited", () => ClosedLoop.RunAsync(Clients, _duration, number => silentClients.GrpcAsync(workload, number))),
                     ("minimal", () => ClosedLoop.RunAsync(Clients, _duration, number => clients.MinimalAsync(workload, number))));
                 foreach (var protocol in new[] { "http", "grpc" })
+                {
                     Compare($"serving.gateway.{workload.Name}.{protocol}", rounds, protocol, "minimal", 3, double.NaN);
+                    Add($"serving.gateway.{workload.Name}.{protocol}-unaudited.throughput", "ratio", double.NaN, Better.Higher, rounds.Select(round => round[$"{protocol}-unaudited"].PerSecond / round["minimal"].PerSecond));
+                }
             }
             if (parts.Contains(Lone))
             {
@@ -99,14 +104,20 @@ internal sealed class ServingBenchmark : IAsyncDisposable
                     ("direct", () => OnThread(() => Direct(direct))),
                     ("message", () => ClosedLoop.RunAsync(1, _duration / 2, number => _node.Serving.PredictAsync(workload.Request(number), _cancel))),
                     ("http", () => ClosedLoop.RunAsync(1, _duration / 2, number => clients.HttpAsync(workload, number))),
+                    ("http-unaudited", () => ClosedLoop.RunAsync(1, _duration / 2, number => silentClients.HttpAsync(workload, number))),
                     ("minimal", () => ClosedLoop.RunAsync(1, _duration / 2, number => clients.MinimalAsync(workload, number))));
                 Add($"serving.lone.{workload.Name}.message", "ratio", 1.5, Better.Lower, rounds.Select(round => round["message"].P50 / round["direct"].P50));
                 Add($"serving.lone.{workload.Name}.http", "ratio", 1.1, Better.Lower, rounds.Select(round => round["http"].P50 / round["minimal"].P50));
-                foreach (var side in new[] { "direct", "message", "http", "minimal" })
+                foreach (var side in new[] { "direct", "message", "http", "http-unaudited", "minimal" })
                     Add($"serving.lone.{workload.Name}.{side}.p50", "ms", double.NaN, Better.Lower, rounds.Select(round => round[side].P50));
             }
         }
     }
+
+    private Task<GatewayServer> StartGatewayAsync(GatewayStore store, bool isAudited) => GatewayServer.StartAsync(
+        new GatewaySettings { Port = 0, GrpcPort = 0, IsAuthenticationRequired = false, IsAudited = isAudited },
+        new GatewayParts(_node.System, _node.Cluster, _node.Serving, store, (_, source) => throw new NotSupportedException(source)),
+        cancel: _cancel);
 
     /// <summary>From a node without models to one in another process that has them: what messages between nodes cost.</summary>
     private async Task MeasureMessagesAsync()

@@ -127,6 +127,7 @@ internal sealed partial class ServingSerializer
             Batches = statistics.Batches,
             QueuedTicks = statistics.Queued.Ticks,
             ComputedTicks = statistics.Computed.Ticks,
+            Latencies = { statistics.Latencies },
         };
         if (status.Reason is { } reason)
             wire.Reason = reason;
@@ -147,5 +148,8 @@ internal sealed partial class ServingSerializer
             wire.Batches,
             new TimeSpan(wire.QueuedTicks),
             new TimeSpan(wire.ComputedTicks),
-            wire.Last?.FromWire()));
+            wire.Last?.FromWire())
+        {
+            Latencies = [.. wire.Latencies],
+        });
 }

@@ -216,6 +216,8 @@ internal sealed class TrainingSerializer(ExtendedActorSystem system) : ProtocolS
             wire.TrainingLoss = loss;
         if (progress.Failure is { } failure)
             wire.Failure = failure;
+        if (progress.MaxStaleness is { } staleness)
+            wire.MaxStaleness = staleness;
         return wire;
     }
 
@@ -229,7 +231,10 @@ internal sealed class TrainingSerializer(ExtendedActorSystem system) : ProtocolS
         progress.HasTrainingLoss ? progress.TrainingLoss : null,
         progress.SamplesPerSecond,
         progress.LatestEpoch is { } latest ? FromWire(latest) : null,
-        progress.HasFailure ? progress.Failure : null);
+        progress.HasFailure ? progress.Failure : null)
+    {
+        MaxStaleness = progress.HasMaxStaleness ? progress.MaxStaleness : null,
+    };
 
     private static Wire.JobSummary ToWire(JobSummary summary) => new()
     {

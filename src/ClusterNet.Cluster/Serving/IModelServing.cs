@@ -195,6 +195,17 @@ public enum ServingState
 public sealed record ServingStatistics(
     long Requests, IReadOnlyDictionary<ServingProtocol.FailureKind, long> Failures, long Samples, long Batches, TimeSpan Queued, TimeSpan Computed, DateTimeOffset? Last)
 {
+    /// <summary>Requests that wait.</summary>
+    public int Waiting { get; init; }
+
+    /// <summary>Of the requests that were answered in the last one to two minutes, by bucket of <see cref="LatencyHistogram"/>.</summary>
+    internal IReadOnlyList<long> Latencies { get; init; } = [];
+
+    /// <summary>The time that a part of the requests of the last one to two minutes did not exceed, from their arrival at the version's actor to their answer.</summary>
+    /// <param name="part">0 to 1: 0.99 for the 99th percentile</param>
+    /// <returns>null where there was no request</returns>
+    public TimeSpan? Latency(double part) => LatencyHistogram.Quantile(Latencies, part);
+
     /// <summary>Nothing has happened.</summary>
     public static ServingStatistics None { get; } = new(0, new Dictionary<ServingProtocol.FailureKind, long>(), 0, 0, TimeSpan.Zero, TimeSpan.Zero, null);
 }

@@ -205,7 +205,7 @@ internal sealed partial class InferenceActor
         // first, so that who has the answer finds it counted
         _telemetry.Answered(waiting.Arrival, failed is null ? "answered" : failed.Kind.ToString());
         if (failed is null)
-            _gauge.Answered(queued);
+            _gauge.Answered(queued, Now - waiting.Since);
         else
             _gauge.Failed(failed.Kind);
         if (waiting.Request is Queries.Infer infer)

@@ -22,7 +22,11 @@ internal static class StatusMerge
             all.Sum(node => node.Statistics.Batches),
             Sum(all.Select(node => node.Statistics.Queued)),
             Sum(all.Select(node => node.Statistics.Computed)),
-            all.Select(node => node.Statistics.Last).Max()));
+            all.Select(node => node.Statistics.Last).Max())
+        {
+            Waiting = all.Sum(node => node.Waiting),
+            Latencies = [.. Enumerable.Range(0, LatencyHistogram.Buckets).Select(bucket => all.Sum(node => node.Statistics.Latencies.ElementAtOrDefault(bucket)))],
+        });
     }
 
     private static TimeSpan Sum(IEnumerable<TimeSpan> times) => TimeSpan.FromTicks(times.Sum(time => time.Ticks));

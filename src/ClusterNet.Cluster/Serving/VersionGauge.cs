@@ -8,6 +8,7 @@ namespace ClusterNet.Cluster.Serving;
 internal sealed class VersionGauge(ModelVersionId version)
 {
     private readonly Lock _lock = new();
+    private readonly LatencyHistogram _latencies = new();
     private readonly long[] _failures = new long[Enum.GetValues<FailureKind>().Length];
     private ServingState _state = ServingState.Loading;
     private string? _reason;
@@ -43,10 +44,14 @@ internal sealed class VersionGauge(ModelVersionId version)
         }
     }
 
-    public void Answered(TimeSpan queued)
+    /// <param name="queued">until its batch was taken</param>
+    /// <param name="latency">until it was answered</param>
+    public void Answered(TimeSpan queued, TimeSpan latency)
     {
+        var now = DateTimeOffset.UtcNow;
         lock (_lock)
         {
+            _latencies.Add(latency, now);
             _requests++;
             _queued += queued;
         }
@@ -68,7 +73,8 @@ internal sealed class VersionGauge(ModelVersionId version)
                 if (_failures[(int)kind] > 0)
                     failures.Add(kind, _failures[(int)kind]);
             }
-            return new VersionStatus(version, _state, _reason, Volatile.Read(ref _waiting), new ServingStatistics(_requests, failures, _samples, _batches, _queued, _computed, _last));
+            var statistics = new ServingStatistics(_requests, failures, _samples, _batches, _queued, _computed, _last) { Latencies = _latencies.Read(DateTimeOffset.UtcNow) };
+            return new VersionStatus(version, _state, _reason, Volatile.Read(ref _waiting), statistics);
         }
     }
 }

@@ -306,7 +306,10 @@ internal sealed partial class JobCoordinatorActor : ReceivePersistentActor, IWit
             _run?.LatestLoss ?? (_state.Losses.Points.Count == 0 ? null : _state.Losses.Points[^1].Loss),
             _run is null ? _state.Result?.SamplesPerSecond ?? 0 : _rate.PerSecond,
             Epochs.Count == 0 ? null : Epochs[^1],
-            _state.Failure);
+            _state.Failure)
+        {
+            MaxStaleness = _run?.MaxStaleness ?? _state.MaxStaleness,
+        };
     }
 
     private JobDetails Details()

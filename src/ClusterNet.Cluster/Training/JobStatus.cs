@@ -45,7 +45,11 @@ public sealed record JobProgress(
     double? TrainingLoss,
     double SamplesPerSecond,
     EpochRecord? LatestEpoch,
-    string? Failure);
+    string? Failure)
+{
+    /// <summary>The most versions that a gradient was behind so far; null where none can be.</summary>
+    public long? MaxStaleness { get; init; }
+}
 
 /// <summary>What an epoch ended with.</summary>
 /// <param name="Epoch">from 1</param>

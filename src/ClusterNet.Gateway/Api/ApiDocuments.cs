@@ -38,11 +38,11 @@ public sealed record EpochDocument(long Epoch, long Step, double TrainingLoss, I
 
 /// <summary>A moment of a job: the data of each <c>progress</c> event.</summary>
 public sealed record ProgressDocument(
-    string Job, string Status, long Step, long TotalSteps, long Epoch, long TotalEpochs, double? TrainingLoss, double SamplesPerSecond, EpochDocument? LatestEpoch, string? Failure)
+    string Job, string Status, long Step, long TotalSteps, long Epoch, long TotalEpochs, double? TrainingLoss, double SamplesPerSecond, EpochDocument? LatestEpoch, string? Failure, long? MaxStaleness)
 {
     internal static ProgressDocument Of(JobProgress progress) => new(
         progress.Job.Value, JobSummaryDocument.Word(progress.Status), progress.Step, progress.TotalSteps, progress.Epoch, progress.TotalEpochs, progress.TrainingLoss, progress.SamplesPerSecond,
-        progress.LatestEpoch is { } epoch ? EpochDocument.Of(epoch) : null, progress.Failure);
+        progress.LatestEpoch is { } epoch ? EpochDocument.Of(epoch) : null, progress.Failure, progress.MaxStaleness);
 }
 
 /// <summary>The mean training loss of a step.</summary>
@@ -62,6 +62,8 @@ public sealed record JobResultDocument(
 /// <param name="Losses">by step, thinned to at most a few thousand points</param>
 /// <param name="History">what each epoch ended with</param>
 /// <param name="Generations">the latest, the oldest first</param>
+/// <param name="Consistency">how far workers may drift apart: bsp, ssp or asp</param>
+/// <param name="StalenessBound">of ssp, in steps</param>
 /// <param name="Checkpoints">steps whose checkpoint is kept</param>
 /// <param name="Result">once completed</param>
 public sealed record JobDocument(
@@ -72,6 +74,8 @@ public sealed record JobDocument(
     IReadOnlyList<EpochDocument> History,
     IReadOnlyList<GenerationDocument> Generations,
     IReadOnlyList<long> Checkpoints,
+    string Consistency,
+    int? StalenessBound,
     JobResultDocument? Result)
 {
     internal static JobDocument Of(JobDetails job) => new(
@@ -82,6 +86,8 @@ public sealed record JobDocument(
         [.. job.Epochs.Select(EpochDocument.Of)],
         [.. job.Generations.Select(generation => new GenerationDocument(generation.Generation.Number, generation.RestoreStep, generation.Reason, generation.At))],
         job.CommittedCheckpoints,
+        job.Spec.Training.Consistency.ToString().ToLowerInvariant(),
+        job.Spec.Training.Consistency == Core.Jobs.ConsistencyMode.Ssp ? job.Spec.Training.Staleness : null,
         job.Result is { } result
             ? new JobResultDocument(result.Version.Model, result.Version.Version, result.WeightsSha256, result.SelectedStep, result.SamplesPerSecond, result.MaxStaleness, result.Metrics)
             : null);

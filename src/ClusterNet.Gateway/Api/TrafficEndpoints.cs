@@ -152,9 +152,11 @@ public sealed record ShadowDocument(long Compared, long Differing, double MaxDif
 /// <param name="QueuedSeconds">sum over the requests</param>
 /// <param name="ComputedSeconds">sum over the batches</param>
 /// <param name="Last">when the last request came</param>
+/// <param name="Waiting">requests that wait</param>
+/// <param name="LatencyMilliseconds">of the requests of the last one to two minutes, from their arrival at the version to their answer; null where there were none</param>
 public sealed record ServedVersionDocument(
     string Model, int Version, string State, string? Reason, double Share, IReadOnlyList<string> Labels,
-    long Requests, IReadOnlyDictionary<string, long> Failures, long Samples, long Batches, double QueuedSeconds, double ComputedSeconds, DateTimeOffset? Last)
+    long Requests, IReadOnlyDictionary<string, long> Failures, long Samples, long Batches, double QueuedSeconds, double ComputedSeconds, DateTimeOffset? Last, int Waiting, LatencyDocument? LatencyMilliseconds)
 {
     internal static ServedVersionDocument Of(ServedVersion version)
     {
@@ -162,8 +164,17 @@ public sealed record ServedVersionDocument(
         return new ServedVersionDocument(
             version.Id.Model, version.Id.Version, version.State.ToString().ToLowerInvariant(), version.Reason, version.Share, version.Labels,
             statistics.Requests, statistics.Failures.ToDictionary(pair => pair.Key.ToString(), pair => pair.Value), statistics.Samples, statistics.Batches,
-            statistics.Queued.TotalSeconds, statistics.Computed.TotalSeconds, statistics.Last);
+            statistics.Queued.TotalSeconds, statistics.Computed.TotalSeconds, statistics.Last, statistics.Waiting, LatencyDocument.Of(statistics));
     }
+}
+
+/// <summary>Percentiles, in milliseconds.</summary>
+public sealed record LatencyDocument(double P50, double P90, double P99)
+{
+    internal static LatencyDocument? Of(ServingStatistics statistics) =>
+        statistics.Latency(0.5) is { } half && statistics.Latency(0.9) is { } most && statistics.Latency(0.99) is { } nearlyAll
+            ? new LatencyDocument(half.TotalMilliseconds, most.TotalMilliseconds, nearlyAll.TotalMilliseconds)
+            : null;
 }
 
 /// <summary>Versions as they are served.</summary>

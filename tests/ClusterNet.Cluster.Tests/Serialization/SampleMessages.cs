@@ -205,7 +205,7 @@ internal sealed class SampleMessages(IActorRef actor)
         yield return new TrainingProtocol.Replies.Jobs([Job, new("a")]);
         yield return Progress;
         foreach (var status in Enum.GetValues<JobStatus>())
-            yield return new JobProgress(Job, status, 0, 0, 0, 0, null, 0, null, null);
+            yield return new JobProgress(Job, status, 0, 0, 0, 0, null, 0, null, null) { MaxStaleness = status == JobStatus.Completed ? 2 : null };
         yield return Epochs[0];
         yield return Losses[1];
         yield return Ledger[1];
@@ -299,7 +299,7 @@ internal sealed class SampleMessages(IActorRef actor)
         foreach (var state in Enum.GetValues<ServingState>())
         {
             yield return new ServingProtocol.Replies.Status(
-                [new(Version, state, state == ServingState.Failed ? "damaged" : null, 3, new ServingStatistics(1, new Dictionary<ServingProtocol.FailureKind, long> { [ServingProtocol.FailureKind.Overloaded] = 2 }, 3, 4, TimeSpan.FromTicks(5), TimeSpan.FromTicks(6), state == ServingState.Ready ? Time : null))]);
+                [new(Version, state, state == ServingState.Failed ? "damaged" : null, 3, new ServingStatistics(1, new Dictionary<ServingProtocol.FailureKind, long> { [ServingProtocol.FailureKind.Overloaded] = 2 }, 3, 4, TimeSpan.FromTicks(5), TimeSpan.FromTicks(6), state == ServingState.Ready ? Time : null) { Latencies = state == ServingState.Ready ? [0, 3, 1] : [] })]);
         }
         foreach (var kind in Enum.GetValues<ServingProtocol.FailureKind>())
         {

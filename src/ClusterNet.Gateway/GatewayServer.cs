@@ -5,6 +5,7 @@ using ClusterNet.Core.Faults;
 using ClusterNet.Gateway.Access;
 using ClusterNet.Gateway.Api;
 using ClusterNet.Gateway.Audit;
+using ClusterNet.Gateway.Dashboard;
 using ClusterNet.Gateway.Health;
 using ClusterNet.Gateway.Inference;
 using ClusterNet.Gateway.Store;
@@ -169,5 +170,6 @@ public sealed class GatewayServer : IAsyncDisposable
         app.MapPrometheusScrapingEndpoint().WithMetadata(new RequiredScopeAttribute(Scopes.Operate));
         app.MapApi(audit, feed, clock);
         app.MapInference();
+        app.MapDashboard();
     }
 }

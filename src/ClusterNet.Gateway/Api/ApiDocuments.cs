@@ -1,5 +1,6 @@
 using ClusterNet.Cluster.Access;
 using ClusterNet.Cluster.Models;
+using ClusterNet.Cluster.Serving;
 using ClusterNet.Cluster.Training;
 using ClusterNet.Gateway.Access;
 
@@ -115,6 +116,29 @@ public sealed record ModelDocument(
     internal static ModelDocument Of(ModelVersion version) => new(
         version.Id.Model, version.Id.Version, version.Model.Kind, version.Job.Value, version.Step, version.Seed, version.Parameters, version.WeightsSha256, version.DataFingerprint,
         version.Signature.Task.ToString().ToLowerInvariant(), version.Signature.TargetName, version.Signature.InputNames, version.Signature.Shape, version.Signature.Classes, version.Metrics, version.Registered);
+}
+
+/// <summary>An input or an output of a version.</summary>
+/// <param name="Name">unique among the inputs, or among the outputs</param>
+/// <param name="Datatype">as the Open Inference Protocol names them</param>
+/// <param name="Shape">with the batch axis first; -1 where free</param>
+/// <param name="Categories">the values that a category can have; null where it is none</param>
+public sealed record TensorSignatureDocument(string Name, string Datatype, IReadOnlyList<long> Shape, IReadOnlyList<string>? Categories)
+{
+    internal static TensorSignatureDocument Of(TensorSignature tensor) => new(tensor.Name, tensor.Type, tensor.Shape, tensor.Categories);
+}
+
+/// <summary>What a version takes and answers.</summary>
+public sealed record SignatureDocument(
+    string Model, int Version, string Task, string Target, IReadOnlyList<string> Classes, IReadOnlyList<TensorSignatureDocument> Inputs, IReadOnlyList<TensorSignatureDocument> Outputs)
+{
+    internal static SignatureDocument Of(ServedVersion served)
+    {
+        var signature = served.Version.Signature;
+        return new SignatureDocument(
+            served.Id.Model, served.Id.Version, signature.Task.ToString().ToLowerInvariant(), signature.TargetName, signature.Classes,
+            [.. served.Inputs.Select(TensorSignatureDocument.Of)], [.. served.Outputs.Select(TensorSignatureDocument.Of)]);
+    }
 }
 
 /// <summary>Versions of models.</summary>

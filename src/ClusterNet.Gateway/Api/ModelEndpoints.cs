@@ -1,4 +1,5 @@
 using ClusterNet.Cluster;
+using ClusterNet.Cluster.Serving;
 using ClusterNet.Gateway.Access;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Http;
@@ -19,6 +20,9 @@ internal static class ModelEndpoints
             .WithTags(Tag).WithSummary("The newest version of a model").Needs(Scopes.Predict);
         api.MapGet("/models/{model}/versions/{version:int}", async (string model, int version, ICluster cluster, CancellationToken cancel) => ModelDocument.Of(await cluster.ModelAsync(model, version, cancel).ConfigureAwait(false)))
             .WithTags(Tag).WithSummary("A version: inputs, classes, metrics, where it comes from").Needs(Scopes.Predict);
+        api.MapGet("/models/{model}/signature", async (string model, string? version, IModelServing serving, CancellationToken cancel) =>
+                SignatureDocument.Of(await serving.VersionAsync(model, version, cancel).ConfigureAwait(false)))
+            .WithTags(Tag).WithSummary("What a version takes and answers: names, types, shapes, categories").WithDescription("version is a number or a label; without it, the version that most of the traffic leads to.").Needs(Scopes.Predict);
         api.MapDelete("/models/{model}/versions/{version:int}", async (string model, int version, ICluster cluster, CancellationToken cancel) => await DeleteAsync(cluster, model, version, cancel).ConfigureAwait(false))
             .WithTags(Tag).WithSummary("Delete a version and its weights").Act("models.delete", Scopes.Admin);
         api.MapDelete("/models/{model}", async (string model, ICluster cluster, CancellationToken cancel) => await DeleteAsync(cluster, model, null, cancel).ConfigureAwait(false))

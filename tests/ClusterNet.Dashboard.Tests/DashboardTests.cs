@@ -85,8 +85,6 @@ public sealed class DashboardTests(Browser browser) : IClassFixture<Browser>
 
     [SkippableTheory]
     [InlineData(1280, false)]
-    [InlineData(1280, true)]
-    [InlineData(360, false)]
     [InlineData(360, true)]
     public async Task Every_section_can_be_read_on_any_screen_and_by_a_screen_reader(int width, bool isDark)
     {

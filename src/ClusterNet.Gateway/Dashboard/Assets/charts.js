@@ -24,13 +24,13 @@ export function lineChart(options) {
   details.addEventListener('toggle', tabulate);
 
   function redraw() {
-    if (!canvas.isConnected) return;
+    if (!canvas.isConnected || element.hidden) return;
     chart ??= echarts.init(canvas, null, {renderer: 'canvas'});
+    if (chart.getWidth() !== canvas.clientWidth) chart.resize();
     const ink = colour('--ink'), soft = colour('--soft'), line = colour('--line');
-    const reduced = matchMedia('(prefers-reduced-motion: reduce)').matches;
     chart.setOption({
       animation: false,
-      aria: {enabled: !reduced || true, label: {description: describe()}},
+      aria: {enabled: true, label: {description: describe()}},
       textStyle: {fontFamily: 'inherit'},
       grid: {left: 8, right: 18, top: 36, bottom: 28, containLabel: true},
       legend: {top: 0, left: 0, icon: 'roundRect', itemHeight: 4, textStyle: {color: ink}},
@@ -40,7 +40,7 @@ export function lineChart(options) {
       xAxis: {type: 'value', name: options.x, nameLocation: 'middle', nameGap: 26, min: 'dataMin', max: 'dataMax', nameTextStyle: {color: soft}, axisLabel: {color: soft, formatter: xText, hideOverlap: true}, axisLine: {lineStyle: {color: line}}, splitLine: {show: false}},
       yAxis: {type: 'value', name: '', scale: options.scale ?? false, axisLabel: {color: soft, formatter: value => number(value, 3)}, splitLine: {lineStyle: {color: line, opacity: .6}}},
       series: data.series.map((series, i) => ({
-        type: 'line', name: series.name, data: series.points, showSymbol: series.dots ?? series.points.length < 3, symbolSize: series.dots ? 6 : 4, lineStyle: {width: 2}, color: colour(`--series-${i % 4 + 1}`), sampling: 'lttb',
+        type: 'line', name: series.name, data: series.points, showSymbol: series.points.length < (series.dots ? 60 : 3), symbolSize: 6, lineStyle: {width: 2}, color: colour(`--series-${i % 4 + 1}`), sampling: 'lttb',
         markLine: i > 0 || !data.marks?.length ? undefined : {
           symbol: 'none', silent: true, animation: false,
           data: data.marks.map(mark => ({xAxis: mark.x, name: mark.name, lineStyle: {color: colour(mark.bad ? '--bad' : '--soft'), type: mark.bad ? 'solid' : 'dashed', width: 1.5}, label: {formatter: mark.name, color: colour(mark.bad ? '--bad' : '--soft'), fontSize: 11}})),

@@ -48,7 +48,7 @@ export function job(main, {signal, parameters: [name], failed}) {
   const marks = table('Generations and failures, the newest first', [
     {title: 'Generation', number: true, cell: mark => mark.generation},
     {title: 'When', cell: mark => moment(mark.at), class: 'time'},
-    {title: 'Went back to step', number: true, cell: mark => mark.restore_step ?? '–'},
+    {title: 'Went back to step', number: true, cell: mark => mark.generation > 1 ? mark.restore_step ?? '–' : '–'},
     {title: 'Why', cell: mark => mark.reason},
   ], mark => mark.generation, 'The job runs as it was planned at first.');
   const result = h('section', {class: 'card', hidden: true});
@@ -130,7 +130,7 @@ export function job(main, {signal, parameters: [name], failed}) {
   }
 
   function marksOf() {
-    const went = details.generations.filter(generation => generation.restore_step !== null).map(generation => ({x: generation.restore_step, name: `generation ${generation.generation}`, bad: true}));
+    const went = details.generations.filter(generation => generation.generation > 1 && generation.restore_step !== null).map(generation => ({x: generation.restore_step, name: `generation ${generation.generation}`, bad: true}));
     const end = details.progress.failure ? [{x: details.progress.step, name: 'failed', bad: true}] : [];
     const best = details.result ? [{x: details.result.selected_step, name: 'selected'}] : [];
     return [...went, ...end, ...best];
@@ -143,8 +143,8 @@ export function job(main, {signal, parameters: [name], failed}) {
     if (validation.length) series.push({name: 'validation', points: validation.map(epoch => [epoch.step, epoch.validation.loss]), dots: true});
     loss.draw({series, marks: marksOf()});
     drawMetrics();
-    throughput.draw({series: [{name: 'samples per second', points: speeds}], marks: []});
     throughput.element.hidden = speeds.length === 0;
+    throughput.draw({series: [{name: 'samples per second', points: speeds}], marks: []});
   }
 
   function drawMetrics() {

@@ -92,6 +92,8 @@ export function model(main, {signal, session, parameters: [name], failed}) {
       seen.rates.push([at, rates.of(version)]);
       if (version.latency_milliseconds) seen.latencies.push([at, version.latency_milliseconds.p99]);
     }
+    rate.element.hidden = ![...history.values()].some(seen => seen.rates.some(point => point[1] > 0));
+    latency.element.hidden = ![...history.values()].some(seen => seen.latencies.length);
     rate.draw({series: [...history].map(([version, seen]) => ({name: `version ${version}`, points: seen.rates}))});
     latency.draw({series: [...history].map(([version, seen]) => ({name: `version ${version}`, points: seen.latencies}))});
   }), 2000, signal);

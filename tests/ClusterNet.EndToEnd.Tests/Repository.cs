@@ -9,6 +9,10 @@ internal static class Repository
     public static string Program { get; } = Path.Combine(
         Root, "src", "ClusterNet.Node", "bin", new DirectoryInfo(AppContext.BaseDirectory).Parent!.Name, "net10.0", "clusternet.dll");
 
+    /// <summary>The program that the README shows.</summary>
+    public static string ClientSample { get; } = Path.Combine(
+        Root, "tests", "ClusterNet.Client.Sample", "bin", new DirectoryInfo(AppContext.BaseDirectory).Parent!.Name, "net10.0", "ClusterNet.Client.Sample.dll");
+
     public static string Job(string name) => Path.Combine(Root, "config", "jobs", name);
 
     public static string Wdbc => Path.Combine(Root, "src", "ClusterNet.Data", "Builtin", "wdbc.csv");

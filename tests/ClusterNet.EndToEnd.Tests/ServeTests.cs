@@ -1,3 +1,5 @@
+using System.Diagnostics;
+using System.Globalization;
 using System.Net;
 using System.Text;
 using System.Text.Json.Nodes;
@@ -56,12 +58,42 @@ public sealed class ServeTests
     }
 
     [Fact]
+    public async Task The_program_of_the_README_gets_the_bits_of_the_command_by_message_and_by_gRPC()
+    {
+        using var directory = new DataDirectory();
+        (await directory.RunAsync("train", Repository.Job("breast-cancer.yaml"), "--set", "training.epochs=5")).Expect(0);
+        var lines = File.ReadLines(Repository.Wdbc).Take(20).Select(line => line[..line.LastIndexOf(',')]).ToArray();
+        await File.WriteAllLinesAsync(directory.File("rows.csv"), lines);
+        (await directory.RunAsync("predict", "breast-cancer", "--input", directory.File("rows.csv"), "--output", directory.File("expected.json"))).Expect(0);
+        var predicted = JsonNode.Parse(await File.ReadAllTextAsync(directory.File("expected.json")))!;
+        using var served = NodeProcess.Serve(directory.Path, "--port", "0", "--grpc-port", "0");
+        var ready = await served.ReadyAsync();
+        foreach (var (way, address) in new[] { ("grpc", ready["grpc"]!.GetValue<string>()), ("message", ready["cluster"]!.GetValue<string>()) })
+        {
+            using var asking = Process.Start(new ProcessStartInfo("dotnet", [Repository.ClientSample, way, address, "breast-cancer", directory.File("rows.csv")]) { RedirectStandardOutput = true, RedirectStandardError = true })!;
+            var (output, error) = (asking.StandardOutput.ReadToEndAsync(), asking.StandardError.ReadToEndAsync());
+            await asking.WaitForExitAsync();
+            Assert.True(asking.ExitCode == 0, await error);
+            Assert.Equal(Expected(predicted), (await output).TrimEnd().Split('\n'));
+        }
+        // it is the one that the README shows
+        var readme = (await File.ReadAllTextAsync(Path.Combine(Repository.Root, "README.md"))).ReplaceLineEndings("\n");
+        Assert.Contains($"```csharp\n{(await File.ReadAllTextAsync(Path.Combine(Repository.Root, "tests", "ClusterNet.Client.Sample", "Program.cs"))).ReplaceLineEndings("\n")}```", readme, StringComparison.Ordinal);
+        await served.SignalAsync("TERM");
+        Assert.Equal(0, await served.EndAsync());
+    }
+
+    [Fact]
     public async Task It_does_not_listen_where_strangers_could_come_in()
     {
         using var directory = new DataDirectory();
         var refused = (await directory.RunAsync("serve", "--host", "0.0.0.0", "--port", "0", "--grpc-port", "0")).Expect(2);
         Assert.Contains("clusternet keys create", refused.Error, StringComparison.Ordinal);
     }
+
+    /// <summary>The command's predictions as the program prints them.</summary>
+    private static IEnumerable<string> Expected(JsonNode document) => document["predictions"]!.AsArray().Select(prediction =>
+        $"{prediction!["class"]!.GetValue<string>()} {string.Join(' ', prediction["probabilities"]!.AsObject().Select(probability => float.Parse(probability.Value!.ToJsonString(), CultureInfo.InvariantCulture).ToString("R", CultureInfo.InvariantCulture)))}");
 
     private static async Task ChangeAsync(string file)
     {

@@ -1,3 +1,4 @@
+using Akka.Cluster.Tools.Client;
 using Akka.Hosting;
 using ClusterNet.Cluster.Models;
 using ClusterNet.Learning.Models;
@@ -50,5 +51,7 @@ public static class ServingHosting
             var models = registry.Get<ModelRegistry>();
             var router = system.ActorOf(ServingRouterActor.PropsFor(models, registry.TryGet<InferenceHost>(out var own) ? own : null, given), ServingRouterActor.Name);
             registry.Register<ServingRouter>(router);
+            // programs outside ask it by ClusterNet.Client
+            ClusterClientReceptionist.Get(system).RegisterService(router);
         });
 }

@@ -166,6 +166,8 @@ internal static class GrpcRequestReader
             parameters.SetKey(key.HasStringParam ? key.StringParam : throw Refusal.Invalid("parameters.key", "a text belongs here"), "parameters.key");
         if (given.TryGetValue(RequestParameters.WantsFinalName, out var wants))
             parameters.WantsFinal = wants.HasBoolParam ? wants.BoolParam : throw Refusal.Invalid($"parameters.{RequestParameters.WantsFinalName}", "true or false belongs here");
+        if (given.TryGetValue(RequestParameters.WantsDetailsName, out var details))
+            parameters.WantsDetails = details.HasBoolParam ? details.BoolParam : throw Refusal.Invalid($"parameters.{RequestParameters.WantsDetailsName}", "true or false belongs here");
         return parameters;
     }
 

@@ -254,6 +254,11 @@ internal sealed class InferenceService(InferenceGateway gateway, HealthCheckServ
         };
         if (request.Parameters.WantsFinal)
             response.Parameters["triton_final_response"] = new InferParameter { BoolParam = true };
+        if (request.Parameters.WantsDetails)
+        {
+            response.Parameters["weights_sha256"] = new InferParameter { StringParam = answer.WeightsSha256 };
+            response.Parameters["classes"] = new InferParameter { StringParam = System.Text.Json.JsonSerializer.Serialize(answer.Prediction.Classes) };
+        }
         foreach (var output in outputs)
         {
             response.Outputs.Add(new ModelInferResponse.Types.InferOutputTensor { Name = output.Name, Datatype = output.TypeName, Shape = { output.Shape } });

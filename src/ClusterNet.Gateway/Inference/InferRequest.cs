@@ -42,6 +42,9 @@ internal sealed class RequestParameters
     /// <summary>Whether the last response of a stream's request says that it is the last.</summary>
     public const string WantsFinalName = "triton_enable_empty_final_response";
 
+    /// <summary>Whether the answer says of which weights it is and what the classes are called. For ClusterNet's own clients, by gRPC.</summary>
+    public const string WantsDetailsName = "clusternet_details";
+
     private const int MaxKeyLength = 256;
 
     /// <summary>As the cluster counts it: 0 is the most urgent.</summary>
@@ -58,6 +61,9 @@ internal sealed class RequestParameters
 
     /// <inheritdoc cref="WantsFinalName"/>
     public bool WantsFinal { get; set; }
+
+    /// <inheritdoc cref="WantsDetailsName"/>
+    public bool WantsDetails { get; set; }
 
     /// <summary>The protocol counts from 1, the most urgent, and 0 stands for the default.</summary>
     public void SetPriority(ulong priority) => Priority = priority == 0 ? PriorityLevels.Default : (int)Math.Min(priority - 1, PriorityLevels.Lowest) + PriorityLevels.Highest;

@@ -25,6 +25,7 @@ internal static class ServeCommand
             ("http.host", Setting("--host", "HOST", "The address to listen on [default: 127.0.0.1]; others need authentication")),
             ("http.port", Setting("--port", "PORT", $"The port of HTTP, 0 for any free one [default: {HttpPort}]")),
             ("grpc.port", Setting("--grpc-port", "PORT", $"The port of gRPC, 0 for any free one [default: {GrpcPort}]")),
+            ("port", Setting("--cluster-port", "PORT", "The port of messages, for programs on this machine that ask by ClusterNet.Client, 0 for any free one [default: 0]")),
             ("auth.required", Setting("--auth", "true|false", "Whether callers must say who they are [default: true, but on loopback only once there is a key]")),
             ("audit.store-input", Setting("--store-input", "true|false", "Keep inputs in the audit log, so that predictions can be computed again [default: false]")),
         ];
@@ -35,7 +36,7 @@ internal static class ServeCommand
         {
             var given = settings.Where(setting => parse.GetResult(setting.Option) is { Implicit: false }).Select(setting => (setting.Path, parse.GetValue(setting.Option) ?? "", setting.Option.Name));
             (string, string, string)[] usual = parse.GetValue(config) is null ? [("http.port", HttpPort, "--port"), ("grpc.port", GrpcPort, "--grpc-port")] : [];
-            var (node, gateway) = NodeSettings.ReadAll(parse.GetValue(config), System.Environment.GetEnvironmentVariables(), [.. usual, .. given, ("port", "0", "serve")], run.DataDirectory);
+            var (node, gateway) = NodeSettings.ReadAll(parse.GetValue(config), System.Environment.GetEnvironmentVariables(), [("port", "0", "serve"), .. usual, .. given], run.DataDirectory);
             if (node.Seeds.Count > 0)
                 throw new InputException("seeds", "serve is a cluster of its own; 'clusternet node' runs a gateway in a cluster of several nodes");
             return RunAsync(
@@ -87,6 +88,7 @@ internal static class ServeCommand
             {
                 ["http"] = server.Address.ToString(),
                 ["grpc"] = server.GrpcAddress?.ToString(),
+                ["cluster"] = node.Address.ToString(),
                 ["authentication"] = server.IsAuthenticated,
                 ["models"] = new JsonArray([.. models.Select(model => (JsonNode)model)]),
                 ["store"] = node.Store,
@@ -94,7 +96,7 @@ internal static class ServeCommand
             }.ToJsonString());
             return;
         }
-        run.Screen.Line($"clusternet serves {(models.Length == 0 ? "no model yet" : string.Join(", ", models))} at {server.Address} (gRPC: {server.GrpcAddress?.Authority ?? "none"}); the API is described at {new Uri(server.Address, "api/docs/")}");
+        run.Screen.Line($"clusternet serves {(models.Length == 0 ? "no model yet" : string.Join(", ", models))} at {server.Address} (gRPC: {server.GrpcAddress?.Authority ?? "none"}, messages: {node.Address}); the API is described at {new Uri(server.Address, "api/docs/")}");
         run.Screen.Line($"store: {node.Store}; keys and audit log: {gateway.Store}");
     }
 }

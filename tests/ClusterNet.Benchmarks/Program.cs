@@ -7,6 +7,7 @@ using ClusterNet.Benchmarks;
 using ClusterNet.Benchmarks.Cluster;
 using ClusterNet.Benchmarks.Local;
 using ClusterNet.Benchmarks.Serving;
+using ClusterNet.Benchmarks.Soak;
 
 var json = new Option<bool>("--json") { Description = "Print the figures as one JSON array on standard output, and nothing else there" };
 var seconds = new Option<double>("--seconds") { Description = "How long each measurement of a round takes, about", DefaultValueFactory = _ => 3 };
@@ -47,6 +48,6 @@ micro.SetAction(parse =>
 });
 
 var root = new RootCommand("ClusterNet's benchmarks. What was measured so far is in RESULTS.md.") { local, micro };
-foreach (var command in ClusterCommand.All(json).Concat(ServingCommand.All(json, seconds)))
+foreach (var command in ClusterCommand.All(json).Concat(ServingCommand.All(json, seconds)).Concat(SoakCommand.All(json)))
     root.Subcommands.Add(command);
 return await root.Parse(args).InvokeAsync();

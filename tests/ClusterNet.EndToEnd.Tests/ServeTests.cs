@@ -25,8 +25,12 @@ public sealed class ServeTests
             Assert.True(sent.StatusCode == HttpStatusCode.Created, answer);
             var job = JsonNode.Parse(answer)!["job"]!.GetValue<string>();
             Assert.Contains("completed", await http.GetStringAsync(new Uri($"/api/jobs/{job}/progress", UriKind.Relative)), StringComparison.Ordinal);
+            var seen = (await directory.RunAsync("top", "--url", ready["http"]!.GetValue<string>(), "--json")).Expect(0).Document;
+            Assert.Equal("completed", seen["jobs"]!.AsArray().Single()!["status"]!.GetValue<string>());
+            Assert.Contains("sent:1", (await directory.RunAsync("top", "--url", ready["http"]!.GetValue<string>())).Expect(0).Output, StringComparison.Ordinal);
             await open.SignalAsync("TERM");
             Assert.Equal(0, await open.EndAsync());
+            Assert.Contains("no gateway can be reached", (await directory.RunAsync("top", "--url", ready["http"]!.GetValue<string>())).Expect(1).Error, StringComparison.Ordinal);
             Assert.Contains("authentication is off", open.ToString(), StringComparison.Ordinal);
         }
 
@@ -39,6 +43,7 @@ public sealed class ServeTests
             using var http = new HttpClient { BaseAddress = new Uri(ready["http"]!.GetValue<string>()) };
             using var refused = await http.GetAsync(new Uri("/api/jobs", UriKind.Relative));
             Assert.Equal(HttpStatusCode.Unauthorized, refused.StatusCode);
+            Assert.Contains("CLUSTERNET_API_KEY", (await directory.RunAsync("top", "--url", ready["http"]!.GetValue<string>())).Expect(1).Error, StringComparison.Ordinal);
             http.DefaultRequestHeaders.Add("x-api-key", made["key"]!.GetValue<string>());
             using var answered = await http.GetAsync(new Uri("/api/jobs", UriKind.Relative));
             Assert.Equal(HttpStatusCode.OK, answered.StatusCode);

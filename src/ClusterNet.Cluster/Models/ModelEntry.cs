@@ -24,9 +24,8 @@ public static class ModelLabels
     public const string Staging = "staging";
 
     /// <summary>The most characters.</summary>
-    public const int MaxLength = 40;
+    public const int MaxLength = Core.Jobs.PublishSpec.MaxLabel;
 
     /// <summary>Whether it can be a label: letters, digits, '.', '_', '-', the first a letter, so that no label is a number.</summary>
-    public static bool IsValid(string? label) =>
-        label is { Length: > 0 and <= MaxLength } && char.IsAsciiLetter(label[0]) && label.All(c => char.IsAsciiLetterOrDigit(c) || c is '.' or '_' or '-');
+    public static bool IsValid(string? label) => Core.Jobs.PublishSpec.IsLabel(label);
 }

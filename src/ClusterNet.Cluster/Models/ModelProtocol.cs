@@ -20,8 +20,12 @@ public static class ModelProtocol
     /// <summary>What the registry is asked to do.</summary>
     public static class Commands
     {
-        /// <summary>The next number of a model, for a job. The same job gets the same number again. Answered by <see cref="Replies.Reserved"/>.</summary>
-        public sealed record Reserve(string Model, JobId Job) : IModelMessage;
+        /// <summary>The next number of a model, for a job, or for a step of it. The same job and step get the same number again. Answered by <see cref="Replies.Reserved"/>.</summary>
+        public sealed record Reserve(string Model, JobId Job) : IModelMessage
+        {
+            /// <summary>Of a version that is handed over while the job trains; null for the version at its end.</summary>
+            public long? Step { get; init; }
+        }
 
         /// <summary>Name a version whose weights are stored. Answered by <see cref="Replies.Registered"/>; once more for the same version is no fault.</summary>
         public sealed record Register(StoredVersion Stored) : IModelMessage
@@ -114,7 +118,11 @@ public static class ModelProtocol
     public static class Events
     {
         /// <summary>A number was given to a job.</summary>
-        public sealed record VersionReserved(ModelVersionId Version, JobId Job);
+        public sealed record VersionReserved(ModelVersionId Version, JobId Job)
+        {
+            /// <summary>Of a version that is handed over while the job trains; null for the version at its end.</summary>
+            public long? Step { get; init; }
+        }
 
         /// <summary>A version can be used.</summary>
         public sealed record VersionRegistered(StoredVersion Stored);

@@ -25,16 +25,16 @@ internal sealed partial class ModelRegistryState
     public RegistryDecision Decide(Commands.Reserve reserve)
     {
         var entry = _models.GetValueOrDefault(reserve.Model);
-        if (entry is not null && entry.Reserved.TryGetValue(reserve.Job, out var taken))
+        if (entry is not null && entry.Reserved.TryGetValue((reserve.Job, reserve.Step), out var taken))
             return new([], new Replies.Reserved(new ModelVersionId(reserve.Model, taken)));
         var version = new ModelVersionId(reserve.Model, (entry?.LastNumber ?? 0) + 1);
-        return new([new Events.VersionReserved(version, reserve.Job)], new Replies.Reserved(version));
+        return new([new Events.VersionReserved(version, reserve.Job) { Step = reserve.Step }], new Replies.Reserved(version));
     }
 
     public RegistryDecision Decide(Commands.Register register)
     {
         var (id, job) = (register.Stored.Version.Id, register.Stored.Version.Job);
-        if (_models.GetValueOrDefault(id.Model) is not { } entry || !entry.Reserved.TryGetValue(job, out var reserved) || reserved != id.Version)
+        if (_models.GetValueOrDefault(id.Model) is not { } entry || !entry.Reserved.Any(reserved => reserved.Key.Job == job && reserved.Value == id.Version))
             return new([], new Replies.Unknown(new Fault("version", $"{id} was not reserved for job {job}")));
         // a repeat after the version was deleted must not bring it back: its weights are gone
         if (entry.Versions.ContainsKey(id.Version) || entry.Deleted.Contains(id.Version))
@@ -81,7 +81,7 @@ internal sealed partial class ModelRegistryState
             case Events.VersionReserved reserved:
                 var entry = EntryOf(reserved.Version.Model);
                 entry.LastNumber = Math.Max(entry.LastNumber, reserved.Version.Version);
-                entry.Reserved[reserved.Job] = reserved.Version.Version;
+                entry.Reserved[(reserved.Job, reserved.Step)] = reserved.Version.Version;
                 break;
             case Events.VersionRegistered { Stored: var stored }:
                 EntryOf(stored.Version.Id.Model).Versions[stored.Version.Id.Version] = stored;
@@ -146,7 +146,7 @@ internal sealed partial class ModelRegistryState
     {
         public int LastNumber { get; set; }
 
-        public Dictionary<JobId, int> Reserved { get; } = [];
+        public Dictionary<(JobId Job, long? Step), int> Reserved { get; } = [];
 
         public SortedDictionary<int, StoredVersion> Versions { get; } = [];
 

@@ -20,7 +20,15 @@ internal sealed partial class ModelSerializer(ExtendedActorSystem system) : Prot
 
     private static CodecTable Asked(CodecTable table) => table
         .Add<Commands.Reserve, Wire.ModelReserve>(
-            "M:reserve", m => new Wire.ModelReserve { Model = m.Model, Job = m.Job.Value }, w => new Commands.Reserve(w.Model, new JobId(w.Job)))
+            "M:reserve",
+            m =>
+            {
+                var wire = new Wire.ModelReserve { Model = m.Model, Job = m.Job.Value };
+                if (m.Step is { } step)
+                    wire.Step = step;
+                return wire;
+            },
+            w => new Commands.Reserve(w.Model, new JobId(w.Job)) { Step = w.HasStep ? w.Step : null })
         .Add<Commands.Register, Wire.ModelWhole>("M:register", m => Whole(m.Stored), w => new Commands.Register(FromWire(w.Stored)))
         .Add<Commands.Delete, Wire.ModelChoice>("M:delete", m => Choice(m.Model, m.Version), w => new Commands.Delete(w.Model, w.HasVersion ? w.Version : null))
         .Add<Queries.Find, Wire.ModelChoice>("M:find", m => Choice(m.Model, m.Version, m.Label), w => new Queries.Find(w.Model, w.HasVersion ? w.Version : null) { Label = w.HasLabel ? w.Label : null })
@@ -46,8 +54,14 @@ internal sealed partial class ModelSerializer(ExtendedActorSystem system) : Prot
     private static CodecTable Journalled(CodecTable table) => table
         .Add<Events.VersionReserved, Wire.ModelVersionReserved>(
             "M:number-given",
-            m => new Wire.ModelVersionReserved { Version = m.Version.ToWire(), Job = m.Job.Value },
-            w => new Events.VersionReserved(w.Version.FromWire(), new JobId(w.Job)))
+            m =>
+            {
+                var wire = new Wire.ModelVersionReserved { Version = m.Version.ToWire(), Job = m.Job.Value };
+                if (m.Step is { } step)
+                    wire.Step = step;
+                return wire;
+            },
+            w => new Events.VersionReserved(w.Version.FromWire(), new JobId(w.Job)) { Step = w.HasStep ? w.Step : null })
         .Add<Events.VersionRegistered, Wire.ModelWhole>("M:version-registered", m => Whole(m.Stored), w => new Events.VersionRegistered(FromWire(w.Stored)))
         .Add<Events.VersionDeleted, Wire.ModelOnly>("M:version-deleted", m => Only(m.Version), w => new Events.VersionDeleted(w.Version.FromWire()))
         .Add<Events.WeightsDeleted, Wire.ModelOnly>("M:weights-deleted", m => Only(m.Version), w => new Events.WeightsDeleted(w.Version.FromWire()))

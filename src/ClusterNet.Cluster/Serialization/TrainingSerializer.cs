@@ -113,6 +113,10 @@ internal sealed class TrainingSerializer(ExtendedActorSystem system) : ProtocolS
             })
         .Add<Events.VersionReserved, Wire.JobVersionReserved>(
             "T:reserved", m => new Wire.JobVersionReserved { Version = m.Version.ToWire() }, w => new Events.VersionReserved(w.Version.FromWire()))
+        .Add<Events.VersionHandedOver, Wire.JobVersionHandedOver>(
+            "T:handed-over",
+            m => new Wire.JobVersionHandedOver { Version = m.Version.ToWire(), Step = m.Step, WeightsSha256 = m.WeightsSha256, Metrics = m.Metrics.ToWire() },
+            w => new Events.VersionHandedOver(w.Version.FromWire(), w.Step, w.WeightsSha256, w.Metrics.FromWire()))
         .Add<Events.JobInterrupted, Wire.JobInterrupted>(
             "T:interrupted", m => new Wire.JobInterrupted { At = m.At.ToWire() }, w => new Events.JobInterrupted(w.At.FromWire()))
         .Add<Events.JobCompleted, Wire.JobCompleted>(

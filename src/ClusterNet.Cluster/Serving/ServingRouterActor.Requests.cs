@@ -143,6 +143,8 @@ internal sealed partial class ServingRouterActor
         foreach (var pending in _pending.Values.Where(pending => host.Equals(pending.Host)).ToArray())
         {
             pending.Failure = (FailureKind.Unavailable, [new Fault(pending.Version.ToString(), "the node that was to answer is gone, and no other one could: try again")], Soon);
+            // one that had too much to do before may have less by now
+            pending.Tried = null;
             Again(pending);
         }
     }

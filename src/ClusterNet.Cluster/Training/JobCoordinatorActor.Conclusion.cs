@@ -100,10 +100,24 @@ internal sealed partial class JobCoordinatorActor
             Become(() => Concluding(() => { }));
             return;
         }
+        if (_state.HandedOver is { } handedOver && Selection == ParameterProtocol.WeightsSelection.Best && handedOver.Step == BestStep)
+            Complete(step, handedOver);
+        else
+            MakeVersion(step, isHandOver: false);
+    }
+
+    /// <summary>What is handed over are the current weights, which are the best so far: workers have them, and go on with them.</summary>
+    private ParameterProtocol.WeightsSelection SelectionOf(bool isHandOver) => isHandOver ? ParameterProtocol.WeightsSelection.Current : Selection;
+
+    private long? BestStep => Epochs.LastOrDefault(epoch => epoch.IsBest)?.Step;
+
+    /// <summary>From digest to registry; every phase may be done again.</summary>
+    private void MakeVersion(long step, bool isHandOver)
+    {
         Become(() => Concluding(() => Command<WorkerProtocol.Replies.Digested>(
             digested => digested.Generation == _state.Generation,
-            digested => Digested(step, digested))));
-        Repeat(() => Ready[0].Tell(new WorkerProtocol.Commands.Digest(_job, _state.Generation, Selection)));
+            digested => Digested(step, digested, isHandOver))));
+        Repeat(() => Ready[0].Tell(new WorkerProtocol.Commands.Digest(_job, _state.Generation, SelectionOf(isHandOver))));
     }
 
     /// <summary>A phase of the conclusion: an interruption that comes now is answered at the end.</summary>
@@ -114,7 +128,7 @@ internal sealed partial class JobCoordinatorActor
         WhileRunning();
     }
 
-    private void Digested(long step, WorkerProtocol.Replies.Digested digested)
+    private void Digested(long step, WorkerProtocol.Replies.Digested digested, bool isHandOver)
     {
         if (!digested.AllFinite)
         {
@@ -122,14 +136,15 @@ internal sealed partial class JobCoordinatorActor
             return;
         }
         WorkerProtocol.DataPart[] parts = [.. Enum.GetValues<WorkerProtocol.DataPart>().Where(part => SamplesOf(part) > 0)];
-        Evaluate(parts, Selection, results =>
+        Evaluate(parts, SelectionOf(isHandOver), results =>
         {
             var reports = results.ToDictionary(result => result.Key, result => result.Value.Report());
             Reserve(new Conclusion(
                 step,
                 digested.Sha256,
                 reports.ToDictionary(report => NameOf(report.Key), report => report.Value.Values),
-                LossToStore(reports[WorkerProtocol.DataPart.Training])));
+                LossToStore(reports[WorkerProtocol.DataPart.Training]),
+                isHandOver));
         });
     }
 
@@ -150,6 +165,11 @@ internal sealed partial class JobCoordinatorActor
 
     private void Reserve(Conclusion conclusion)
     {
+        if (conclusion.IsHandOver)
+        {
+            ReserveForHandOver(conclusion);
+            return;
+        }
         if (_state.Reserved is { } number)
         {
             Publish(conclusion, number);
@@ -175,7 +195,7 @@ internal sealed partial class JobCoordinatorActor
             {
                 parts[published.Shard.Index] = published.Parts;
                 if (parts.All(part => part is not null))
-                    Register(conclusion.Step, Stored(conclusion, version, [.. parts.SelectMany(part => part!)]));
+                    Register(conclusion, Stored(conclusion, version, [.. parts.SelectMany(part => part!)]));
             });
             Command<ParameterProtocol.Replies.PublishFailed>(failed => failed.Generation == _state.Generation, failed =>
                 _log.Error("Job {Job}: shard {Shard} could not store its part of {Version}: {Reason}; trying again", _job, failed.Shard.Index, version, failed.Reason));
@@ -185,7 +205,7 @@ internal sealed partial class JobCoordinatorActor
             for (var i = 0; i < parts.Length; i++)
             {
                 if (parts[i] is null)
-                    Run.Shards[i]!.Tell(new ParameterProtocol.Commands.Publish(new ShardId(_job, i), _state.Generation, version, Selection));
+                    Run.Shards[i]!.Tell(new ParameterProtocol.Commands.Publish(new ShardId(_job, i), _state.Generation, version, SelectionOf(conclusion.IsHandOver)));
             }
         });
     }
@@ -194,7 +214,7 @@ internal sealed partial class JobCoordinatorActor
     {
         var plan = _state.Plan!;
         var signature = FittedPreparation.FromJson(plan.PreparationJson).Signature;
-        var selected = Selection == ParameterProtocol.WeightsSelection.Best ? Epochs.LastOrDefault(epoch => epoch.IsBest)?.Step ?? conclusion.Step : conclusion.Step;
+        var selected = Selection == ParameterProtocol.WeightsSelection.Best ? BestStep ?? conclusion.Step : conclusion.Step;
         return new ModelProtocol.StoredVersion(
             new ModelVersion(version, _job, selected, Spec.Training.Seed, Spec.Model, signature, plan.DataFingerprint, plan.Layout.Length, conclusion.Sha256, conclusion.Metrics, Now) { Libraries = LibraryVersions.All },
             conclusion.Loss,
@@ -202,17 +222,27 @@ internal sealed partial class JobCoordinatorActor
             parts);
     }
 
-    private void Register(long step, ModelProtocol.StoredVersion stored)
+    private void Register(Conclusion conclusion, ModelProtocol.StoredVersion stored)
     {
-        Become(() => Concluding(() => Command<ModelProtocol.Replies.Registered>(_ => Complete(step, stored.Version))));
+        var (step, version) = (conclusion.Step, stored.Version);
+        var made = new Events.VersionHandedOver(version.Id, version.Step, version.WeightsSha256, version.Metrics);
+        Become(() => Concluding(() => Command<ModelProtocol.Replies.Registered>(_ =>
+        {
+            if (conclusion.IsHandOver)
+                Label(made, () => HandedOver(step, made));
+            else if (Spec.Training.Publish is not null)
+                Label(made, () => Complete(step, made));
+            else
+                Complete(step, made);
+        })));
         Repeat(() => _environment.Models.Tell(new ModelProtocol.Commands.Register(stored), Self));
     }
 
-    private void Complete(long step, ModelVersion version)
+    private void Complete(long step, Events.VersionHandedOver version)
     {
         var seconds = TrainingTime.TotalSeconds;
         var result = new JobResult(
-            version.Id,
+            version.Version,
             step,
             (step - 1) / Run.Batches.StepsPerEpoch + 1,
             seconds > 0 ? Run.SamplesIn(step) / seconds : 0,
@@ -237,10 +267,11 @@ internal sealed partial class JobCoordinatorActor
         _ => "test",
     };
 
-    /// <summary>What is known of a job's end while its version is made.</summary>
+    /// <summary>What is known of a job's end, or of a version that is handed over, while its version is made.</summary>
     /// <param name="Step">the last step</param>
     /// <param name="Sha256">digest of the selected weights</param>
     /// <param name="Metrics">by part and metric</param>
     /// <param name="Loss">what it was trained with, class weights as numbers</param>
-    private sealed record Conclusion(long Step, string Sha256, IReadOnlyDictionary<string, IReadOnlyDictionary<string, double>> Metrics, LossSpec Loss);
+    /// <param name="IsHandOver">whether the job goes on behind it</param>
+    private sealed record Conclusion(long Step, string Sha256, IReadOnlyDictionary<string, IReadOnlyDictionary<string, double>> Metrics, LossSpec Loss, bool IsHandOver);
 }

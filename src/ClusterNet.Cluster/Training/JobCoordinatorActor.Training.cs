@@ -128,7 +128,7 @@ internal sealed partial class JobCoordinatorActor
 
     /// <summary>Whether something other than training comes next at a version.</summary>
     private bool MustStandAt(long step) =>
-        step == Run.TotalSteps || LacksEvaluation(step) || (Evaluates && step > 0 && step % Run.Batches.StepsPerEpoch == 0 && _judge!.ShouldStop(Epochs));
+        step == Run.TotalSteps || LacksEvaluation(step) || LacksHandOver(step) || (Evaluates && step > 0 && step % Run.Batches.StepsPerEpoch == 0 && _judge!.ShouldStop(Epochs));
 
     private bool LacksEvaluation(long step) =>
         Evaluates && step > 0 && (step == Run.TotalSteps || step % Run.Batches.StepsPerEpoch == 0) && (Epochs.Count == 0 || Epochs[^1].Step < step);
@@ -204,6 +204,8 @@ internal sealed partial class JobCoordinatorActor
             SaveAtBoundary(step);
         else if (LacksEvaluation(step))
             Evaluate([WorkerProtocol.DataPart.Validation], ParameterProtocol.WeightsSelection.Current, results => JudgeEpoch(step, results[WorkerProtocol.DataPart.Validation]));
+        else if (LacksHandOver(step))
+            HandOver(step);
         else if (step == Run.TotalSteps || _judge!.ShouldStop(Epochs))
             Conclude(step);
         else

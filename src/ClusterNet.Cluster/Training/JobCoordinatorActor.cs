@@ -97,6 +97,7 @@ internal sealed partial class JobCoordinatorActor : ReceivePersistentActor, IWit
         Recover<Events.GenerationOpened>(_state.Apply);
         Recover<Events.CheckpointCommitted>(_state.Apply);
         Recover<Events.VersionReserved>(_state.Apply);
+        Recover<Events.VersionHandedOver>(_state.Apply);
         Recover<Events.JobInterrupted>(_state.Apply);
         Recover<Events.JobCompleted>(_state.Apply);
         Recover<Events.JobEnded>(_state.Apply);

@@ -44,6 +44,9 @@ internal sealed class JobState
 
     public ModelVersionId? Reserved { get; private set; }
 
+    /// <summary>The latest version that was handed over while the job trained.</summary>
+    public Events.VersionHandedOver? HandedOver { get; private set; }
+
     public JobResult? Result { get; private set; }
 
     public string? Failure { get; private set; }
@@ -103,6 +106,8 @@ internal sealed class JobState
     }
 
     public void Apply(Events.VersionReserved reserved) => Reserved = reserved.Version;
+
+    public void Apply(Events.VersionHandedOver handedOver) => HandedOver = handedOver;
 
     public void Apply(Events.JobInterrupted _) => (Status, WasKilled) = (JobStatus.Interrupted, false);
 

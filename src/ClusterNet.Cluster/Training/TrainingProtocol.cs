@@ -122,6 +122,13 @@ public static class TrainingProtocol
         /// <summary>The number that the job's model version will have.</summary>
         public sealed record VersionReserved(ModelVersionId Version);
 
+        /// <summary>The best weights so far are registered and labelled, while the job goes on.</summary>
+        /// <param name="Version">what they are called</param>
+        /// <param name="Step">at which they were</param>
+        /// <param name="WeightsSha256">of the weights</param>
+        /// <param name="Metrics">by part and metric</param>
+        public sealed record VersionHandedOver(ModelVersionId Version, long Step, string WeightsSha256, IReadOnlyDictionary<string, IReadOnlyDictionary<string, double>> Metrics);
+
         /// <summary>Stopped, ready to be resumed.</summary>
         public sealed record JobInterrupted(DateTimeOffset At);
 

@@ -15,6 +15,8 @@ internal static class ConsistencyRules
             Fault("staleness", $"belongs to the consistency ssp, not to {mode}");
         if (training.Codec != GradientCodec.TopK && training.TopK != _plain.TopK)
             Fault("top-k", $"belongs to the codec top-k, not to {codec}");
+        if (training.Publish is not null && training.IsAsynchronous)
+            Fault("publish", $"what was handed over must be what a recovery computes again, which {mode} does not promise: take bsp");
         if (training.IsAsynchronous)
             CheckAsynchronous();
         else if (training.BackupWorkers > 0)

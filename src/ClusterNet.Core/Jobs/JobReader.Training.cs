@@ -43,6 +43,7 @@ public static partial class JobReader
             EarlyStopping = SectionOrNone(reader, "early-stopping") is { } section ? ReadEarlyStopping(section) : null,
             Select = reader.Choice("select", data is null || HasValidation(data.Split) ? VersionSelection.Best : VersionSelection.Last, JobWords.Selections),
             Metric = reader.Text("metric", MetricNames.Loss)!,
+            Publish = !reader.Has("publish") || reader.Raw("publish") is SettingValue.Scalar { Text: "none" } ? null : ReadPublish(SectionOrWord(reader, "publish", "when")),
         };
         reader.Finish();
         return training;
@@ -56,6 +57,17 @@ public static partial class JobReader
         SplitKind.Group => split.Validation > 0 || split.ValidationGroups.Count > 0,
         _ => split.Validation > 0,
     };
+
+    private static PublishSpec ReadPublish(SettingReader reader)
+    {
+        if (reader.Text("when", PublishSpec.EveryCheckpoint) is var when && when != PublishSpec.EveryCheckpoint)
+            reader.Fault("when", $"'{when}' is not known: '{PublishSpec.EveryCheckpoint}', or leave 'publish' out");
+        var label = reader.Text("label", PublishSpec.DefaultLabel)!;
+        if (!PublishSpec.IsLabel(label))
+            reader.Fault("label", $"'{label}' can't be a label: up to {PublishSpec.MaxLabel} letters, digits, '.', '_', '-', the first a letter");
+        reader.Finish();
+        return new PublishSpec(label);
+    }
 
     private static OptimizerSpec ReadOptimizer(SettingReader reader)
     {

@@ -142,6 +142,8 @@ internal static class JobRules
 
     private static void CheckSelection(JobSpec spec, ICollection<Fault> faults)
     {
+        if (spec.Training.Publish is not null && spec.Training.Select != VersionSelection.Best)
+            faults.Add(new Fault("training.publish", "hands over what is the best so far: take select: best, and a split with validation"));
         if (JobReader.HasValidation(spec.Data.Split))
             return;
         if (spec.Training.Select == VersionSelection.Best)

@@ -126,6 +126,7 @@ public static class JobWriter
         },
         { "select", JobWords.Of(JobWords.Selections, training.Select) },
         { "metric", training.Metric },
+        { "publish", training.Publish is { } publish ? new Entries { { "when", PublishSpec.EveryCheckpoint }, { "label", publish.Label } }.ToMap() : null },
     }.ToMap();
 
     private static SettingValue.Map Write(OptimizerSpec optimizer) => new Entries

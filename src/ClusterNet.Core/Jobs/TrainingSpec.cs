@@ -77,6 +77,27 @@ public sealed record TrainingSpec
 
     /// <summary>The validation metric that <see cref="Select"/> and early stopping go by.</summary>
     public string Metric { get; init; } = "loss";
+
+    /// <summary>Hands versions over while the job trains; null for the end alone.</summary>
+    public PublishSpec? Publish { get; init; }
+}
+
+/// <summary>Each epoch whose validation result is the best so far is checkpointed and registered as a version, and the label is put on it.</summary>
+/// <param name="Label">what those that serve go by</param>
+public sealed record PublishSpec(string Label)
+{
+    /// <summary>Where nothing is said.</summary>
+    public const string DefaultLabel = "staging";
+
+    /// <summary>The one word for when: at each checkpoint that is better than those before.</summary>
+    public const string EveryCheckpoint = "every checkpoint";
+
+    /// <summary>The most characters of a label.</summary>
+    public const int MaxLabel = 40;
+
+    /// <summary>Whether it can be a label: letters, digits, '.', '_', '-', the first a letter, so that no label is a number.</summary>
+    public static bool IsLabel(string? label) =>
+        label is { Length: > 0 and <= MaxLabel } && char.IsAsciiLetter(label[0]) && label.All(c => char.IsAsciiLetterOrDigit(c) || c is '.' or '_' or '-');
 }
 
 /// <summary>Which weights are kept.</summary>

@@ -82,6 +82,7 @@ internal sealed class CommandLine
             NodeCommand.Create(this),
             ClusterCommand.Create(this),
             HealthCommand.Create(this),
+            TopCommand.Create(this),
         };
         var help = root.Options.OfType<HelpOption>().Single();
         help.Action = new HelpWithEpilogue((HelpAction)help.Action!, root);

@@ -41,7 +41,7 @@ internal static class ModelsCommand
         var label = new Command("label", "Put a label on a version, off the one that had it") { labelled, word, remove };
         line.OnCluster(label, (parse, run) => LabelAsync(run, parse.GetRequiredValue(labelled), parse.GetRequiredValue(word), parse.GetValue(remove)));
 
-        return new Command("models", "List, show, promote, label and delete trained models") { list, show, promote, label, delete };
+        return new Command("models", "List, show, promote, label and delete trained models, and say which of them answer") { list, show, promote, label, TrafficCommand.Create(line), delete };
     }
 
     /// <summary>The argument that names a model.</summary>

@@ -1,9 +1,7 @@
 using System.Diagnostics;
-using Akka.Configuration;
 using ClusterNet.Cluster.Hosting;
 using ClusterNet.Learning.Models;
 using ClusterNet.Learning.Native;
-using Microsoft.Data.Sqlite;
 using Microsoft.Extensions.Logging;
 
 namespace ClusterNet.Benchmarks.Cluster;
@@ -75,30 +73,6 @@ internal sealed class TrainingNode : IAsyncDisposable
     private static Action<ILoggingBuilder>? Logging(string name) => LogFolder is { } folder
         ? logging => logging.AddProvider(new FileLog(Path.Combine(folder, name + ".log")))
         : null;
-
-    /// <summary>One SQLite file for both nodes: they are on one machine, so that SQLite's locks suffice.</summary>
-    private sealed class SharedFile : INodeStore
-    {
-        private readonly string _connectionString;
-
-        public SharedFile(string path)
-        {
-            _connectionString = new SqliteConnectionStringBuilder { DataSource = path, DefaultTimeout = 30 }.ToString();
-            using var connection = new SqliteConnection(_connectionString);
-            connection.Open();
-            using var command = connection.CreateCommand();
-            command.CommandText = "PRAGMA journal_mode=WAL;";
-            command.ExecuteNonQuery();
-        }
-
-        public Config Configuration => NodeConfiguration.Store("SQLite.MS", _connectionString);
-
-        public string Id => "shared";
-
-        public string Description => "a file that both nodes share";
-
-        public void Dispose() => SqliteConnection.ClearAllPools();
-    }
 
     private sealed class FileLog(string path) : ILoggerProvider, ILogger
     {

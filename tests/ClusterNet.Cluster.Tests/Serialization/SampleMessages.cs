@@ -224,6 +224,7 @@ internal sealed class SampleMessages(IActorRef actor)
         yield return new TrainingProtocol.Events.CheckpointCommitted(200, Epochs, Losses, new StepStatistics(32, 70.5), TimeSpan.FromTicks(123456789), [100, 200]) { Ledger = Ledger };
         yield return new TrainingProtocol.Events.CheckpointCommitted(200, Epochs, Losses, default, TimeSpan.Zero, [200]) { MaxStaleness = 3 };
         yield return new TrainingProtocol.Events.VersionReserved(Version);
+        yield return new TrainingProtocol.Events.VersionHandedOver(Version, 7, "ab", new Dictionary<string, IReadOnlyDictionary<string, double>> { ["test"] = new Dictionary<string, double> { ["loss"] = 0.5 } });
         yield return new TrainingProtocol.Events.JobInterrupted(Time);
         yield return new TrainingProtocol.Events.JobCompleted(Result, Epochs, Losses, Time) { Ledger = Ledger };
         yield return new TrainingProtocol.Events.JobEnded(JobStatus.Failed, "no more memory", Time);
@@ -252,6 +253,8 @@ internal sealed class SampleMessages(IActorRef actor)
         yield return new ModelProtocol.Replies.Models([]);
         yield return new ModelProtocol.Replies.Deleted([Version]);
         yield return new ModelProtocol.Events.VersionReserved(Version, Job);
+        yield return new ModelProtocol.Events.VersionReserved(Version, Job) { Step = 7 };
+        yield return new ModelProtocol.Commands.Reserve("m", Job) { Step = 7 };
         yield return new ModelProtocol.Events.VersionRegistered(Stored);
         yield return new ModelProtocol.Events.VersionDeleted(Version);
         yield return new ModelProtocol.Events.WeightsDeleted(Version);

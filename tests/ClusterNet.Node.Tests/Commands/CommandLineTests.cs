@@ -108,6 +108,37 @@ public sealed class CommandLineTests
     }
 
     [Fact]
+    public async Task Traffic_is_shown_and_set_as_a_whole()
+    {
+        using var cli = new Cli();
+        cli.Cluster.Add(FakeCluster.Version("m", 1));
+        cli.Cluster.Add(FakeCluster.Version("m", 2));
+        Assert.Equal(0, await cli.RunAsync("models", "traffic", "m"));
+        Assert.Matches(@"m:2\s+100 %", cli.Output);
+        Assert.Equal(0, await cli.RunAsync("models", "traffic", "m", "--arm", "1=9", "--arm", "2=1", "--shadow", "2"));
+        Assert.Matches(@"m:1\s+90 %\s+m:2\s+10 %\s+Shadows: 2", cli.Output.ReplaceLineEndings(" "));
+        Assert.Equal(2, await cli.RunAsync("models", "traffic", "m", "--arm", "7=1"));
+        Assert.Equal(2, await cli.RunAsync("models", "traffic", "m", "--arm", "1"));
+        Assert.Contains("'1' is not VERSION=WEIGHT", cli.Error, StringComparison.Ordinal);
+        Assert.Equal(2, await cli.RunAsync("models", "traffic", "n"));
+        Assert.Equal(2, await cli.RunAsync("models", "traffic", "m", "--arm", "1=1", "--reset"));
+        Assert.Equal(0, await cli.RunAsync("models", "traffic", "m", "--reset"));
+        Assert.EndsWith("100 %", cli.Output.TrimEnd(), StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("--url", "nowhere")]
+    [InlineData("--url", "ftp://host")]
+    [InlineData("--interval", "0")]
+    [InlineData("--tls-authorities", "/there/is/no/such/file")]
+    public async Task Top_says_what_can_not_be_before_it_asks_anybody(string option, string value)
+    {
+        using var cli = new Cli();
+        Assert.Equal(2, await cli.RunAsync("top", option, value));
+        Assert.Contains(option, cli.Error, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public async Task One_version_is_deleted_but_several_only_on_request()
     {
         using var cli = new Cli();

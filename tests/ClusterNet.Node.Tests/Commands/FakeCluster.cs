@@ -61,6 +61,7 @@ internal sealed class FakeCluster : ICluster
         Metrics(),
         new DateTimeOffset(2025, 3, 1, 12, 0, 0, TimeSpan.Zero));
 
+    private readonly Dictionary<string, TrafficSpec> _traffic = [];
     private readonly Dictionary<(string Model, string Label), int> _labels = [];
 
     public Task<JobId> SubmitAsync(JobSpec spec, CancellationToken cancel = default)
@@ -162,12 +163,15 @@ internal sealed class FakeCluster : ICluster
             group.Key,
             [.. group.Select(item => item.Id.Version)],
             _labels.Where(label => label.Key.Model == group.Key).ToDictionary(label => label.Key.Label, label => label.Value),
-            TrafficSpec.Default)),
+            _traffic.GetValueOrDefault(group.Key, TrafficSpec.Default))),
     ]);
 
     public Task SetTrafficAsync(string model, TrafficSpec traffic, CancellationToken cancel = default)
     {
         Call($"traffic {model}");
+        if (TrafficRules.Faults(traffic, ModelEntriesAsync(cancel).Result.Single(entry => entry.Model == model)) is { Count: > 0 } faults)
+            throw new InputException(faults);
+        _traffic[model] = traffic;
         return Task.CompletedTask;
     }
 

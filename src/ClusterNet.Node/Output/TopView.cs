@@ -11,6 +11,7 @@ namespace ClusterNet.Node.Output;
 internal sealed class TopView(Uri address, TimeProvider clock)
 {
     private const int RowsAround = 3;
+    private const int NameWidth = 18;
     private GatewayMoment? _now;
     private long _at;
     private string? _lost;
@@ -55,7 +56,9 @@ internal sealed class TopView(Uri address, TimeProvider clock)
         left -= 1;
         Add("Nodes", now.Nodes, Nodes, rows => rows.Count);
         Add("Jobs", now.Jobs, Jobs, rows => Math.Min(rows.Count, 8));
-        Add("Models", now.Versions, Models, rows => rows.Count);
+        // versions that nothing leads to would push the others out
+        var versions = now.Versions is null ? null : new JsonArray([.. now.Versions.Where(version => Number(version, "share") > 0 || Number(version, "requests") > 0 || $"{version?["state"]}" != "unloaded").Select(version => version?.DeepClone())]);
+        Add("Models", versions, Models, rows => rows.Count);
         Add("Events", now.Events, Events, rows => Math.Min(rows.Count, 6));
         return new Rows(parts);
 
@@ -129,13 +132,13 @@ internal sealed class TopView(Uri address, TimeProvider clock)
 
     private Table Models(JsonArray versions, int room)
     {
-        var table = Compact("version", "state", ">traffic", ">req/s", ">failed", ">p50 ms", ">p99 ms", ">waits", ">batch");
+        var table = Compact("version", "state", ">traffic", ">req/s", ">fail", ">p50ms", ">p99ms", ">wait", ">batch");
         foreach (var version in versions.OrderByDescending(version => Number(version, "share")).ThenBy(version => $"{version?["model"]}", StringComparer.Ordinal).Take(room))
         {
             var (samples, batches) = (Number(version, "samples") ?? 0, Number(version, "batches") ?? 0);
             var state = $"{version?["state"]}";
             table.AddRow(
-                new Text(Name(version)).Ellipsis(),
+                new Text(Cut($"{version?["model"]}", NameWidth) + $":{version?["version"]}"),
                 new Text(state, state switch { "ready" => new Style(Color.Green), "failed" => new Style(Color.Red), "loading" or "draining" => new Style(Color.Yellow), _ => Style.Plain }),
                 Cell(Number(version, "share") is { } share ? string.Create(CultureInfo.InvariantCulture, $"{100 * share:0.#} %") : null),
                 Cell(_rates.TryGetValue("v " + Name(version), out var rate) ? Decimal(rate) : null),
@@ -161,7 +164,7 @@ internal sealed class TopView(Uri address, TimeProvider clock)
         var table = Tables.With(columns);
         table.Border(TableBorder.None);
         foreach (var column in table.Columns)
-            column.Padding(0, 2);
+            column.Padding(left: 0, top: 0, right: 2, bottom: 0);
         return table;
     }
 
@@ -183,6 +186,8 @@ internal sealed class TopView(Uri address, TimeProvider clock)
         "inference" => "infer",
         _ => role,
     };
+
+    private static string Cut(string text, int most) => text.Length <= most ? text : text[..(most - 1)] + "…";
 
     private static string Decimal(double value) => value.ToString(value >= 100 ? "#,0" : "0.0#", CultureInfo.InvariantCulture);
 

@@ -23,7 +23,7 @@ public sealed class TopViewTests
         Assert.Contains("nodes 1/2 up", text, StringComparison.Ordinal);
         Assert.Contains("unreachable", text, StringComparison.Ordinal);
         // 200 steps in 2 s, 700 are left
-        Assert.Matches("long-job-1 +training +300 +1,000 +0\\.25.* +12,345 +7 s", text);
+        Assert.Matches("long-job-1 +training +300 +1,000 +0\\.2500 +12,346 +7\\.0 s", text);
         Assert.Matches("tumor:3 +ready +75 % +25\\.0 +2 +1\\.5 +20\\.25 +4 +8\\.0", text);
         Assert.Contains("127.0.0.1:4053 has joined and is up", text, StringComparison.Ordinal);
         Assert.Equal(3, view.ToJson()["versions"]!.AsArray().Count);

@@ -61,6 +61,9 @@ public sealed record GatewaySettings
     /// <summary>Whether the audit log keeps the inputs of predictions themselves, so that these can be computed again. They are patients' data.</summary>
     public bool StoresInput { get; init; }
 
+    /// <summary>Whether a model, by its name, is to be loaded before the gateway counts as ready.</summary>
+    public Func<string, bool> IsRequired { get; init; } = _ => false;
+
     /// <summary>All that is wrong. Places are paths in a node file.</summary>
     public IReadOnlyList<Fault> Validate()
     {

@@ -10,6 +10,9 @@ namespace ClusterNet.Cluster.Serving;
 /// <summary>A version in memory, ready to compute. Made, used and disposed of by one thread.</summary>
 internal interface IServedModel : IDisposable
 {
+    /// <summary>Whether several requests together take less time than one after the other; else merging them would only have each wait for the others.</summary>
+    bool IsQuickerTogether { get; }
+
     /// <summary>Prepares raw samples as the training data was.</summary>
     /// <exception cref="InputException">they do not fit the model</exception>
     SampleSet Prepare(RawSamples samples, bool withTargets);

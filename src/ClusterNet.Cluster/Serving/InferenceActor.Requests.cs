@@ -135,7 +135,7 @@ internal sealed partial class InferenceActor
         {
             // those that come along must not make one late that was in time
             due = waiting.Due < due ? waiting.Due : due;
-            return _pace.Of(samples) <= due - _taken;
+            return _merges && _pace.Of(samples) <= due - _taken;
         });
         if (_running.Count == 0)
             return;

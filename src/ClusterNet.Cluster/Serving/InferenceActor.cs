@@ -37,6 +37,7 @@ internal sealed partial class InferenceActor : ReceiveActor, IWithTimers
     private TimeSpan _alarm = TimeSpan.MaxValue;
     private TimeSpan _taken;
     private TimeSpan _lastBatch;
+    private bool _merges;
     private bool _planned;
     private bool _delaying;
     private bool _draining;
@@ -134,8 +135,9 @@ internal sealed partial class InferenceActor : ReceiveActor, IWithTimers
 
     private void Building()
     {
-        Receive<ModelRunnerActor.Ready>(_ =>
+        Receive<ModelRunnerActor.Ready>(ready =>
         {
+            _merges = ready.IsQuickerTogether;
             _since = Now;
             _gauge.Is(_draining ? ServingState.Draining : ServingState.Ready);
             Become(Serving);

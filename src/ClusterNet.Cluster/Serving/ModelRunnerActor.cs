@@ -37,7 +37,8 @@ internal sealed class ModelRunnerActor : ReceiveActor
     public sealed record Build(ModelProtocol.StoredVersion Stored, IReadOnlyList<(ShardRange Range, TensorPayload Values)> Parts) : INoSerializationVerificationNeeded;
 
     /// <summary>It is.</summary>
-    public sealed record Ready : INoSerializationVerificationNeeded;
+    /// <param name="IsQuickerTogether">whether requests are to be merged</param>
+    public sealed record Ready(bool IsQuickerTogether) : INoSerializationVerificationNeeded;
 
     /// <summary>It can't be, and why.</summary>
     public sealed record BuildFailed(IReadOnlyList<Fault> Faults) : INoSerializationVerificationNeeded;
@@ -63,7 +64,7 @@ internal sealed class ModelRunnerActor : ReceiveActor
         {
             Verify(build);
             _model = _loader(build.Stored, build.Parts);
-            Sender.Tell(new Ready());
+            Sender.Tell(new Ready(_model.IsQuickerTogether));
         }
         catch (InputException e)
         {

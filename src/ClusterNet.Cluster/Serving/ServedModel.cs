@@ -37,6 +37,9 @@ internal sealed class ServedModel : IServedModel
     public static ServedModelLoader LoaderFor(ModelCatalog catalog, int threads, int warmUp = 0) => (stored, parts) => Load(catalog, threads, warmUp, stored, parts);
 
     /// <inheritdoc/>
+    public bool IsQuickerTogether => _predictor.IsQuickerTogether;
+
+    /// <inheritdoc/>
     public SampleSet Prepare(RawSamples samples, bool withTargets) => _preparation.Prepare(samples, withTargets);
 
     /// <inheritdoc/>

@@ -3,6 +3,9 @@ namespace ClusterNet.Gateway.Inference;
 /// <summary>How the gateway speaks the Open Inference Protocol, and the bounds on what it reads.</summary>
 public sealed record InferenceSettings
 {
+    /// <summary>Whether a model, by its name, is to be loaded before the gateway counts as ready.</summary>
+    public Func<string, bool> IsRequired { get; init; } = _ => false;
+
     /// <summary>What the server calls itself. NVIDIA's health examples want <c>triton</c> here.</summary>
     public string ServerName { get; init; } = "clusternet";
 

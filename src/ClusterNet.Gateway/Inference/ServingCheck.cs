@@ -3,7 +3,7 @@ using Microsoft.Extensions.Diagnostics.HealthChecks;
 
 namespace ClusterNet.Gateway.Inference;
 
-/// <summary>Whether the cluster says what models there are: then they can be asked, and each says for itself whether it is ready.</summary>
+/// <summary>Whether the cluster says what models there are, and those that are to be loaded before anybody asks are: of each that is registered, a version that answers. All others say for themselves whether they are ready.</summary>
 /// <param name="serving">the models</param>
 /// <param name="settings">patience</param>
 internal sealed class ServingCheck(IModelServing serving, InferenceSettings settings) : IHealthCheck
@@ -25,6 +25,11 @@ internal sealed class ServingCheck(IModelServing serving, InferenceSettings sett
         try
         {
             var versions = await serving.VersionsAsync(null, patience.Token).ConfigureAwait(false);
+            var lacking = versions.GroupBy(version => version.Id.Model)
+                .Where(model => settings.IsRequired(model.Key) && model.Any(version => version.Share > 0) && !model.Any(version => version.Share > 0 && version.State == ServingState.Ready))
+                .Select(model => $"{model.Key} ({model.First(version => version.Share > 0).State.ToString().ToLowerInvariant()})").ToArray();
+            if (lacking.Length > 0)
+                return HealthCheckResult.Unhealthy($"models that are to be there from the start are not loaded yet: {string.Join(", ", lacking)}");
             return HealthCheckResult.Healthy($"{versions.Count(version => version.State == ServingState.Ready)} of {versions.Count} versions are loaded");
         }
         catch (PredictionException failure)

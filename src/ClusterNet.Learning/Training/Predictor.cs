@@ -30,6 +30,9 @@ public sealed class Predictor : IDisposable
             _heights = BatchHeights.Find(model, loss, _staging);
     }
 
+    /// <summary>Whether several samples together take less time than one after the other.</summary>
+    public bool IsQuickerTogether => _heights.Count == 0 || _heights[^1].Rows.Length > 1;
+
     /// <summary>Values of each sample in the answer: one a class, or one.</summary>
     public int Columns => _loss.Columns;
 

@@ -27,6 +27,7 @@ internal sealed class GatewayHost : IAsyncDisposable
     public static async Task<GatewayHost> StartAsync(ClusterNode node, GatewaySettings settings, Action<ILoggingBuilder> logging, CancellationToken cancel)
     {
         var store = GatewayStore.Open(node.Options.DataDirectory, node.Options.Postgres);
+        settings = settings with { IsRequired = model => node.Options.Serving.Of(model).Preload };
         try
         {
             return new GatewayHost(await GatewayServer.StartAsync(settings, new GatewayParts(node.System, node.Cluster, node.Serving, store, JobFile.Parse), logging, cancel), store);

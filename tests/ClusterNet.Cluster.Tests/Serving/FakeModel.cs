@@ -35,6 +35,8 @@ internal sealed class FakeModel : IServedModel
         return this;
     };
 
+    public bool IsQuickerTogether { get; set; } = true;
+
     public static RawSamples Rows(params string[] firstColumn) =>
         new RawSamples.Table(["a", "b"], [.. firstColumn.Select(cell => (IReadOnlyList<string?>)[cell, "0"])]);
 

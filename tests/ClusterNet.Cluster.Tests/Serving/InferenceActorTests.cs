@@ -299,6 +299,22 @@ public sealed class InferenceActorTests : TestKit
     }
 
     [Fact]
+    public async Task A_model_that_gains_nothing_from_batches_answers_one_after_the_other()
+    {
+        _model.IsQuickerTogether = false;
+        var actor = await Serving();
+        _model.Hold();
+        var first = Ask(actor, "0");
+        Assert.True(await _model.Begun.WaitAsync(Patience));
+        TestProbe[] waiting = [Ask(actor, "0.5"), Ask(actor, "0.25")];
+        await Settled(actor);
+        _model.LetGo();
+        foreach (var probe in waiting.Prepend(first))
+            await probe.ExpectMsgAsync<Prediction>();
+        Assert.Equal([1, 1, 1], _model.Batches);
+    }
+
+    [Fact]
     public async Task A_shed_request_says_when_to_come_again()
     {
         var actor = await Serving(new ServingSettings { MaxWaitingRequests = 1 });

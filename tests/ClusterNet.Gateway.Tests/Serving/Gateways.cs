@@ -1,6 +1,7 @@
 using System.Net;
 using System.Text.Json;
 using ClusterNet.Cluster;
+using ClusterNet.Cluster.Serving;
 using ClusterNet.Cluster.Tests;
 using ClusterNet.Core.Faults;
 using ClusterNet.Core.Jobs;
@@ -41,10 +42,10 @@ public sealed class Gateways : IAsyncLifetime
         return store;
     }
 
-    internal async Task<GatewayServer> StartAsync(GatewayStore store, Func<GatewaySettings, GatewaySettings>? change = null)
+    internal async Task<GatewayServer> StartAsync(GatewayStore store, Func<GatewaySettings, GatewaySettings>? change = null, IModelServing? serving = null)
     {
         var settings = new GatewaySettings { Port = 0, Node = "gateway-1", CheckTimeout = ObservedCluster.Patience };
-        var parts = new GatewayParts(Cluster.System, Cluster, new NoModels(), store, ReadJob);
+        var parts = new GatewayParts(Cluster.System, Cluster, serving ?? new NoModels(), store, ReadJob);
         return await GatewayServer.StartAsync(change is null ? settings : change(settings), parts, log => log.AddProvider(Log));
     }
 

@@ -23,7 +23,13 @@ public sealed class TrainingAgreementTests
     public void A_hundred_steps_end_where_torch_ends(string kind, OptimizerKind optimizer)
     {
         var (model, signature) = Fixtures.Kind(kind);
-        model = model with { Settings = model.Settings.Where(setting => setting.Key != "dropout").ToDictionary() };
+        var settings = model.Settings.Where(setting => setting.Key != "dropout").ToDictionary();
+        // where a derivative jumps, at a ReLU's corner or between two largest values, rounding may become a difference of any size: seen at one of four million activations
+        if (kind is "mlp" or "cnn")
+            settings["activation"] = new SettingValue.Scalar("gelu");
+        if (kind == "cnn")
+            settings["pool"] = new SettingValue.Scalar("average");
+        model = model with { Settings = settings };
         var data = Digits(signature.Shape.Count == 1 ? [64] : [.. signature.Shape]);
         var job = new JobSpec("agreement", data.Spec, model, new TrainingSpec
         {
@@ -42,7 +48,7 @@ public sealed class TrainingAgreementTests
         var distance = Math.Sqrt(expected.Zip(plain.Last, (a, b) => (double)(a - b) * (a - b)).Sum());
         var norm = Math.Sqrt(expected.Sum(a => (double)a * a));
         Assert.Equal(100, plain.Steps);
-        Assert.True(distance <= 1e-3 * norm, $"relative distance {distance / norm:e2}");
+        Assert.True(distance <= 1e-5 * norm, $"relative distance {distance / norm:e2}");
     }
 
     [Fact]

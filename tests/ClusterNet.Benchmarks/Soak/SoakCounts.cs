@@ -3,66 +3,49 @@ namespace ClusterNet.Benchmarks.Soak;
 /// <summary>What became of requests.</summary>
 internal sealed class SoakCounts
 {
-    private long _answered;
-    private long _wrong;
-    private long _late;
-    private long _shed;
-    private long _failed;
-    private long _unanswered;
+    private readonly long[] _counts = new long[Enum.GetValues<Outcome>().Length];
 
-    public long Answered => Volatile.Read(ref _answered);
+    public long Answered => Of(Outcome.Answered);
 
-    /// <summary>Answered with other bits than the version has.</summary>
-    public long Wrong => Volatile.Read(ref _wrong);
+    public long Wrong => Of(Outcome.Wrong);
 
-    /// <summary>Told that their time was over, or that it would be.</summary>
-    public long Late => Volatile.Read(ref _late);
+    public long Late => Of(Outcome.Late);
 
-    public long Shed => Volatile.Read(ref _shed);
+    public long Shed => Of(Outcome.Shed);
 
-    /// <summary>Told anything else.</summary>
-    public long Failed => Volatile.Read(ref _failed);
+    public long Failed => Of(Outcome.Failed);
 
-    /// <summary>Neither answered nor told anything within their time and five seconds.</summary>
-    public long Unanswered => Volatile.Read(ref _unanswered);
+    public long Unanswered => Of(Outcome.Unanswered);
 
-    /// <summary>What the first that was told anything else was told.</summary>
+    /// <summary>What the first that failed was told.</summary>
     public string? FirstFailure { get; private set; }
 
     public void Count(Outcome outcome, string? message = null)
     {
-        ref var count = ref _answered;
-        switch (outcome)
-        {
-            case Outcome.Answered:
-                break;
-            case Outcome.Wrong:
-                count = ref _wrong;
-                break;
-            case Outcome.Late:
-                count = ref _late;
-                break;
-            case Outcome.Shed:
-                count = ref _shed;
-                break;
-            case Outcome.Unanswered:
-                count = ref _unanswered;
-                break;
-            default:
-                FirstFailure ??= message;
-                count = ref _failed;
-                break;
-        }
-        Interlocked.Increment(ref count);
+        if (outcome == Outcome.Failed)
+            FirstFailure ??= message;
+        Interlocked.Increment(ref _counts[(int)outcome]);
     }
+
+    private long Of(Outcome outcome) => Volatile.Read(ref _counts[(int)outcome]);
 
     internal enum Outcome
     {
         Answered,
+
+        /// <summary>With other bits than the version has.</summary>
         Wrong,
+
+        /// <summary>Told that its time was over.</summary>
         Late,
+
+        /// <summary>Told that too much waits, or that its time would be over.</summary>
         Shed,
+
+        /// <summary>Told anything else.</summary>
         Failed,
+
+        /// <summary>Neither answered nor told anything within its time and five seconds.</summary>
         Unanswered,
     }
 }

@@ -49,8 +49,9 @@ public sealed class HandOverTests(ClusterFixture cluster)
     {
         var spec = Spec("followed", 150);
         var job = await cluster.Cluster.SubmitAsync(spec);
+        using var pace = new PeriodicTimer(TimeSpan.FromMilliseconds(5));
         while (!(await cluster.Cluster.ModelEntriesAsync()).Any(entry => entry.Model == spec.Name && entry.Labels.ContainsKey(Label)))
-            await Task.Delay(5);
+            await pace.WaitForNextTickAsync();
         await cluster.Cluster.SetTrafficAsync(spec.Name, TrafficSpec.Default with { Arms = [new TrafficArm(Label, 1)] });
         var ended = cluster.EndAsync(job);
         var seen = new List<int>();

@@ -20,7 +20,7 @@ internal sealed class ServingBenchmark : IAsyncDisposable
 
     private const int Clients = 32;
 
-    /// <summary>A profile showed the JIT compiler at work for half a minute: a gateway has far more code to compile than what it is held against.</summary>
+    /// <summary>Rounds that do not count: a profile showed the JIT compiler at work for half a minute.</summary>
     private const int WarmUpRounds = 3;
 
     private readonly string _folder = Directory.CreateTempSubdirectory("clusternet-benchmarks-").FullName;

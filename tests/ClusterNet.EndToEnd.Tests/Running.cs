@@ -52,14 +52,7 @@ internal sealed class Running : IDisposable
     /// <summary>Waits until a shard has saved a checkpoint of this step or a later one: training is under way.</summary>
     public async Task UntilCheckpointAsync(long step)
     {
-        using var patience = new CancellationTokenSource(Patience);
-        using var pace = new PeriodicTimer(TimeSpan.FromMilliseconds(20));
-        while (_directory.LatestCheckpoint() < step)
-        {
-            if (_process.HasExited)
-                throw new InvalidOperationException($"it ended before step {step}: {await OutcomeAsync()}");
-            await pace.WaitForNextTickAsync(patience.Token);
-        }
+        await UntilAsync(() => _directory.LatestCheckpoint() >= step, () => $"its checkpoints are at step {_directory.LatestCheckpoint()} and not at {step}");
     }
 
     /// <summary>Waits until it has written a line with this to standard error, more than before.</summary>
@@ -68,17 +61,9 @@ internal sealed class Running : IDisposable
     /// <returns>how often it is there now</returns>
     public async Task<int> UntilSaidAsync(string text, int before = 0)
     {
-        using var patience = new CancellationTokenSource(Patience);
-        using var pace = new PeriodicTimer(TimeSpan.FromMilliseconds(20));
-        while (true)
-        {
-            var times = Said.Split(text).Length - 1;
-            if (times > before)
-                return times;
-            if (_process.HasExited)
-                throw new InvalidOperationException($"it ended and did not say '{text}' more than {before} times: {await OutcomeAsync()}");
-            await pace.WaitForNextTickAsync(patience.Token);
-        }
+        var times = 0;
+        await UntilAsync(() => (times = Said.Split(text).Length - 1) > before, () => $"it said '{text}' {times} times, and not more than {before}");
+        return times;
     }
 
     /// <summary>Sends SIGKILL: nothing of the process runs any more.</summary>
@@ -113,6 +98,23 @@ internal sealed class Running : IDisposable
         {
             lock (_error)
                 return _error.ToString();
+        }
+    }
+
+    private async Task UntilAsync(Func<bool> isSo, Func<string> otherwise)
+    {
+        var patience = Stopwatch.StartNew();
+        using var pace = new PeriodicTimer(TimeSpan.FromMilliseconds(20));
+        while (!isSo())
+        {
+            if (_process.HasExited)
+                throw new InvalidOperationException($"it ended: {otherwise()}: {await OutcomeAsync()}");
+            if (patience.Elapsed > Patience)
+            {
+                _process.Kill(false);
+                throw new TimeoutException($"in {Patience}: {otherwise()}: {await OutcomeAsync()}");
+            }
+            await pace.WaitForNextTickAsync();
         }
     }
 

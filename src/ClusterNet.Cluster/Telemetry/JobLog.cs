@@ -4,7 +4,7 @@ using ClusterNet.Core.Jobs;
 
 namespace ClusterNet.Cluster.Telemetry;
 
-/// <summary>A log whose every line says, as properties beside its text, which job, generation and step it is about.</summary>
+/// <summary>A log whose every line says, as properties beside its text, which job, generation and step it is about. What a line's text says of them itself is what its properties say.</summary>
 /// <param name="log">where lines go</param>
 /// <param name="job">the job; null while it is not known</param>
 /// <param name="now">generation and step at the time of a line; negative for none</param>
@@ -36,19 +36,22 @@ internal sealed class JobLog(ILoggingAdapter log, Func<JobId?> job, Func<(long G
     public bool IsEnabled(LogLevel logLevel) => log.IsEnabled(logLevel);
 
     /// <inheritdoc/>
-    public void Log(LogLevel logLevel, Exception? cause, string format) => WithProperties().Log(logLevel, cause, format);
+    public void Log(LogLevel logLevel, Exception? cause, string format) => WithProperties(format).Log(logLevel, cause, format);
 
     /// <inheritdoc/>
-    public void Log(LogLevel logLevel, Exception? cause, LogMessage message) => WithProperties().Log(logLevel, cause, message);
+    public void Log(LogLevel logLevel, Exception? cause, LogMessage message) => WithProperties(message.Format).Log(logLevel, cause, message);
 
-    private ILoggingAdapter WithProperties()
+    private ILoggingAdapter WithProperties(string format)
     {
         var (generation, step) = now();
         var line = log;
         if (job() is { } known)
-            line = line.WithContext(Job, known.Value);
+            line = With(line, Job, known.Value);
         if (generation >= 0)
-            line = line.WithContext(Generation, generation);
-        return step >= 0 ? line.WithContext(Step, step) : line;
+            line = With(line, Generation, generation);
+        return step >= 0 ? With(line, Step, step) : line;
+
+        // a property of the same name would take the place of the text's own value
+        ILoggingAdapter With(ILoggingAdapter to, string name, object value) => format.Contains($"{{{name}}}", StringComparison.Ordinal) ? to : to.WithContext(name, value);
     }
 }

@@ -88,7 +88,8 @@ internal sealed partial class JobCoordinatorActor : ReceivePersistentActor, IWit
     protected override void OnPersistFailure(Exception cause, object @event, long sequenceNr)
     {
         NodeTelemetry.StoreFailed("journal");
-        _log.Error(cause, "Job {Job}: the journal did not take {Event}; the coordinator stops and recovers from what it holds", _job, @event.GetType().Name);
+        _environment.Running.JournalFailed(_job);
+        _log.Error(cause, "Job {Job}: the journal did not take {Event}: {Reason}; the coordinator stops and goes on from what it holds, when it takes something again", _job, @event.GetType().Name, cause.Message);
     }
 
     private void RecoverAll()
@@ -104,7 +105,12 @@ internal sealed partial class JobCoordinatorActor : ReceivePersistentActor, IWit
         Recover<RecoveryCompleted>(_ =>
         {
             _state.MarkKilled();
-            if (GoesOnByItself)
+            if (!GoesOnByItself)
+                return;
+            // a journal that has just refused is not asked again at once
+            if (_environment.Running.HasJournalFailed(_job))
+                Timers.StartSingleTimer(Tick.GoOn, Tick.GoOn, RepeatInterval);
+            else
                 Self.Tell(Tick.GoOn);
         });
     }
@@ -358,11 +364,16 @@ internal sealed partial class JobCoordinatorActor : ReceivePersistentActor, IWit
 /// </summary>
 internal sealed class RunningJobs
 {
-    private readonly ConcurrentDictionary<JobId, byte> _jobs = new();
+    // with whether its last coordinator stopped because of the journal
+    private readonly ConcurrentDictionary<JobId, bool> _jobs = new();
 
-    public void Add(JobId job) => _jobs[job] = 0;
+    public void Add(JobId job) => _jobs[job] = false;
 
     public void Remove(JobId job) => _jobs.TryRemove(job, out _);
 
     public bool Contains(JobId job) => _jobs.ContainsKey(job);
+
+    public void JournalFailed(JobId job) => _jobs.TryUpdate(job, true, false);
+
+    public bool HasJournalFailed(JobId job) => _jobs.GetValueOrDefault(job);
 }

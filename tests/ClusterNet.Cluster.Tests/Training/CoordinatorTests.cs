@@ -3,7 +3,7 @@ using Akka.TestKit;
 using Akka.TestKit.Xunit2;
 using ClusterNet.Cluster.Hosting;
 using ClusterNet.Cluster.Parameters;
-using ClusterNet.Cluster.Serialization;
+using ClusterNet.Cluster.Tests.Models;
 using ClusterNet.Cluster.Training;
 using ClusterNet.Cluster.Workers;
 using ClusterNet.Core.Jobs;
@@ -35,13 +35,14 @@ public abstract class CoordinatorTests : TestKit
 
     private protected TestProbe Directory { get; }
 
+    private protected TestStore Store => TestStore.Of(Sys);
+
     private protected RunningJobs Running { get; } = new();
 
     private protected Dictionary<IActorRef, Address> Elsewhere { get; } = [];
 
     protected CoordinatorTests()
-        : base(NodeConfiguration.Cluster.WithFallback(SerializationConfiguration.Config)
-            .WithFallback("akka.test.single-expect-default = 30s\nakka.persistence.journal.plugin = akka.persistence.journal.inmem\nakka.persistence.snapshot-store.plugin = akka.persistence.snapshot-store.inmem"))
+        : base(NodeConfiguration.Cluster.WithFallback("akka.test.single-expect-default = 30s").WithFallback(TestStore.Config))
     {
         (Shards, Models, Host, Shard) = (CreateTestProbe(), CreateTestProbe(), CreateTestProbe(), CreateTestProbe());
         (Nodes, Directory, OtherHost) = (CreateTestProbe(), CreateTestProbe(), CreateTestProbe());

@@ -71,6 +71,33 @@ public class JobCoordinatorTests : CoordinatorTests
     }
 
     [Fact]
+    public async Task A_journal_that_refuses_is_named_and_asked_again_later_and_the_job_goes_on_from_what_it_holds()
+    {
+        var (coordinator, generation) = await StartAsync();
+        await WatchAsync(coordinator);
+        Shard.Send(coordinator, Steps(generation, 0, 9));
+        Store.FailWrites = nameof(Events.CheckpointCommitted);
+        await EventFilter.Error(contains: "did not take CheckpointCommitted: the disk is full").ExpectOneAsync(async () =>
+        {
+            Shard.Send(coordinator, new ParameterProtocol.Replies.CheckpointSaved(new ShardId(TestJobs.Id, 0), generation, 4));
+            await ExpectTerminatedAsync(coordinator);
+        });
+        Assert.True(Running.HasJournalFailed(TestJobs.Id));
+
+        Store.FailWrites = null;
+        var next = Create();
+        // it was brought back, and says that the job is under way, before it asks anything of the journal
+        Assert.Equal(JobStatus.Preparing, (await next.Ask<JobProgress>(new Queries.GetProgress(TestJobs.Id))).Status);
+        await Nodes.FishForMessageAsync<WorkerNodesProtocol.Subscribe>(_ => true);
+        Assert.False(Running.HasJournalFailed(TestJobs.Id));
+        Tell(next, Here);
+        await Host.FishForMessageAsync<WorkerProtocol.Commands.Enlist>(_ => true);
+        Enlist(next);
+        var open = await Shards.FishForMessageAsync<ParameterProtocol.Commands.Open>(open => open.Generation > generation);
+        Assert.Equal(0, open.RestoreStep);
+    }
+
+    [Fact]
     public async Task A_lost_shard_takes_all_back_to_the_last_committed_checkpoint()
     {
         var (coordinator, generation) = await StartAsync();

@@ -22,7 +22,7 @@ public sealed class PartitionTests(ITestOutputHelper output)
         var job = await cluster.SubmitAsync(file, [.. SameHash.Settings(steps), "training.workers=2", "training.shards=3"]);
         await cluster.UntilCheckpointAsync(job, steps / 10);
 
-        var coordinators = await cluster.UntilLoggedAsync($"Job {job}: generation 0 opens");
+        var coordinators = await cluster.UntilLoggedAsync($"Job {job}: generation 1 opens");
         var smaller = new[] { cluster.Nodes.Take(3).First(node => (node == coordinators) == isCoordinators), cluster.Nodes[^1] };
         var larger = cluster.Nodes.Except(smaller).ToArray();
         output.WriteLine($"{string.Join(", ", smaller.Select(node => node.Name))} are cut off; the coordinator is on {coordinators.Name}");

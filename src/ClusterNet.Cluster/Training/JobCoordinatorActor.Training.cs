@@ -37,7 +37,7 @@ internal sealed partial class JobCoordinatorActor
         _held.Clear();
         _restoring = restoreStep;
         (_isEnlisting, _mayStand, _hasMadeWay) = (false, false, false);
-        _log.Info("Job {Job}: generation {Generation} opens: {Reason}", _job, _state.Generation.Next, reason);
+        _log.Info("Job {Job}: generation {Generation} opens: {Reason}", _job, _state.Generation.Next.Number, reason);
         Persist(new Events.GenerationOpened(_state.Generation.Next, restoreStep, reason, Now), opened =>
         {
             _state.Apply(opened);

@@ -154,7 +154,9 @@ public sealed class GatewayServer : IAsyncDisposable
         services.AddSingleton(settings).AddSingleton(parts.System).AddSingleton(parts.Cluster).AddSingleton(parts.Store).AddSingleton(parts.ReadJob);
         services.AddAccess(settings.Access, keys);
         services.AddApi(feed);
-        services.AddInference(parts.Serving, new InferenceSettings { MaxBodyBytes = (int)Math.Min(int.MaxValue - (1 << 20), settings.MaxBodyBytes), IsRequired = settings.IsRequired });
+        services.AddInference(
+            parts.Serving,
+            new InferenceSettings { MaxBodyBytes = (int)Math.Min(int.MaxValue - (1 << 20), settings.MaxBodyBytes), IsRequired = settings.IsRequired, HasExamples = settings.HasExamples });
     }
 
     private static void Map(WebApplication app, GatewaySettings settings, AuditLog? audit, EventFeed feed, TimeProvider clock)

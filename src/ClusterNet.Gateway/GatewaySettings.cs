@@ -61,6 +61,9 @@ public sealed record GatewaySettings
     /// <summary>Whether the audit log keeps the inputs of predictions themselves, so that these can be computed again. They are patients' data.</summary>
     public bool StoresInput { get; init; }
 
+    /// <summary>Whether the models that NVIDIA's <c>simple</c> examples ask for are there, to try clients with.</summary>
+    public bool HasExamples { get; init; }
+
     /// <summary>Whether a model, by its name, is to be loaded before the gateway counts as ready.</summary>
     public Func<string, bool> IsRequired { get; init; } = _ => false;
 

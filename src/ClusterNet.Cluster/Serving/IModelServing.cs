@@ -120,7 +120,7 @@ public abstract record ModelInput
 /// <param name="WeightsSha256">of the version's weights</param>
 /// <param name="Queued">how long the request waited</param>
 /// <param name="Computed">how long its batch was computed</param>
-public sealed record ServedPrediction(Prediction Prediction, string WeightsSha256, TimeSpan Queued, TimeSpan Computed);
+public record ServedPrediction(Prediction Prediction, string WeightsSha256, TimeSpan Queued, TimeSpan Computed);
 
 /// <summary>A version as it is served.</summary>
 /// <param name="Version">all that is known of it</param>

@@ -88,16 +88,7 @@ internal static class AnswerWriter
         else
         {
             json.WriteStartArray("data"u8);
-            if (output.Texts is { } texts)
-            {
-                foreach (var text in texts)
-                    json.WriteStringValue(text);
-            }
-            else
-            {
-                foreach (var number in output.Numbers.Span)
-                    json.WriteNumberValue(number);
-            }
+            output.WriteValues(json);
             json.WriteEndArray();
         }
         json.WriteEndObject();

@@ -64,7 +64,9 @@ internal sealed class InferenceGateway(IModelServing serving, InferenceSettings 
             await TellAsync(caller, id, request, null, failure, cancel).ConfigureAwait(false);
             throw;
         }
-        await TellAsync(caller, id, request, answer, null, cancel).ConfigureAwait(false);
+        // an example is no prediction: it has no weights, and nothing could compute it again
+        if (answer is not ExamplePrediction)
+            await TellAsync(caller, id, request, answer, null, cancel).ConfigureAwait(false);
         return answer;
     }
 

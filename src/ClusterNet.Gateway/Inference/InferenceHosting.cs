@@ -22,7 +22,9 @@ public static class InferenceHosting
         ArgumentNullException.ThrowIfNull(serving);
         settings ??= new InferenceSettings();
         services.TryAddSingleton(TimeProvider.System);
-        services.AddSingleton(serving).AddSingleton(settings).AddSingleton<InferenceGateway>();
+        services.AddSingleton(serving).AddSingleton(settings);
+        services.AddSingleton(provider => new InferenceGateway(
+            settings.HasExamples ? new ExampleModels(serving) : serving, settings, provider.GetServices<IPredictionObserver>(), provider.GetRequiredService<TimeProvider>()));
         services.AddHealthChecks().Add(new HealthCheckRegistration(ServingCheck.Name, new ServingCheck(serving, settings), HealthStatus.Unhealthy, [ServingCheck.ReadyTag]));
         services.AddGrpc(grpc =>
         {

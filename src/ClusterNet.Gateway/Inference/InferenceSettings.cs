@@ -6,8 +6,11 @@ public sealed record InferenceSettings
     /// <summary>Whether a model, by its name, is to be loaded before the gateway counts as ready.</summary>
     public Func<string, bool> IsRequired { get; init; } = _ => false;
 
-    /// <summary>What the server calls itself. NVIDIA's health examples want <c>triton</c> here.</summary>
-    public string ServerName { get; init; } = "clusternet";
+    /// <summary>Whether the models that NVIDIA's <c>simple</c> examples ask for are there, and the server calls itself what they look for.</summary>
+    public bool HasExamples { get; init; }
+
+    /// <summary>What the server calls itself.</summary>
+    public string ServerName => HasExamples ? "triton" : "clusternet";
 
     /// <summary>The most bytes of a request, before and after it is decompressed.</summary>
     public int MaxBodyBytes { get; init; } = 64 << 20;

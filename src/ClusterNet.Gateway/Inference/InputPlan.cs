@@ -12,7 +12,7 @@ internal enum InputKind
     /// <summary>The one array of a model that takes arrays.</summary>
     Array,
 
-    /// <summary>A column of raw features.</summary>
+    /// <summary>A column of raw features, or several side by side.</summary>
     Column,
 }
 
@@ -39,10 +39,13 @@ internal sealed record InputSlot(string Name, InputKind Kind, int Column, IReadO
         return (int)head.Shape[0];
     }
 
+    /// <summary>Whether a sample has a row of its values, not one.</summary>
+    public bool IsWide => Shape.Count > 1 && Shape[1] != 1;
+
     private bool Fits(long[] shape)
     {
         // a column has one value a sample, with or without an axis that says so
-        if (Kind == InputKind.Column)
+        if (Kind == InputKind.Column && !IsWide)
             return shape.Length == 1 || (shape.Length == 2 && shape[1] == 1);
         if (shape.Length != Shape.Count)
             return false;
@@ -141,14 +144,23 @@ internal sealed class InputAssembly(InputPlan plan, InferenceSettings settings)
             return _whole;
         if (_given < _columns.Length || _samples < 0)
             throw Refusal.Invalid("inputs", $"without {Refusal.Listed(plan.Version.Inputs.Select(input => input.Name).Where((_, column) => column >= _columns.Length || _columns[column] is null))}, which the model needs; give all of its inputs, or '{TensorSignature.PreparedName}' alone");
+        // most columns have one cell a sample; a wide one has several, side by side
+        string[] names = [.. plan.Columns.SelectMany((name, column) => Enumerable.Repeat(name, WidthOf(column)))];
         var rows = new string?[_samples][];
         for (var row = 0; row < rows.Length; row++)
         {
-            var cells = new string?[_columns.Length];
-            for (var column = 0; column < cells.Length; column++)
-                cells[column] = _columns[column]![row];
+            var cells = new string?[names.Length];
+            var next = 0;
+            for (var column = 0; column < _columns.Length; column++)
+            {
+                var width = WidthOf(column);
+                _columns[column].AsSpan(row * width, width).CopyTo(cells.AsSpan(next));
+                next += width;
+            }
             rows[row] = cells;
         }
-        return new ModelInput.Raw(new RawSamples.Table(plan.Columns, rows));
+        return new ModelInput.Raw(new RawSamples.Table(names, rows));
     }
+
+    private int WidthOf(int column) => _columns[column]!.Length / _samples;
 }

@@ -29,14 +29,16 @@ internal static class ServeCommand
             ("auth.required", Setting("--auth", "true|false", "Whether callers must say who they are [default: true, but on loopback only once there is a key]")),
             ("audit.store-input", Setting("--store-input", "true|false", "Keep inputs in the audit log, so that predictions can be computed again [default: false]")),
         ];
-        var command = new Command("serve", "Serve all models of the data directory by HTTP and gRPC, until SIGTERM or Ctrl-C ends it") { config };
+        var examples = new Option<bool>("--examples") { Description = "Add the models that NVIDIA's 'simple' client examples ask for, to try clients with" };
+        var command = new Command("serve", "Serve all models of the data directory by HTTP and gRPC, until SIGTERM or Ctrl-C ends it") { config, examples };
         foreach (var (_, option) in settings)
             command.Add(option);
         line.On(command, (parse, run) =>
         {
             var given = settings.Where(setting => parse.GetResult(setting.Option) is { Implicit: false }).Select(setting => (setting.Path, parse.GetValue(setting.Option) ?? "", setting.Option.Name));
             (string, string, string)[] usual = parse.GetValue(config) is null ? [("http.port", HttpPort, "--port"), ("grpc.port", GrpcPort, "--grpc-port")] : [];
-            var (node, gateway) = NodeSettings.ReadAll(parse.GetValue(config), System.Environment.GetEnvironmentVariables(), [("port", "0", "serve"), .. usual, .. given], run.DataDirectory);
+            (string, string, string)[] added = parse.GetValue(examples) ? [("http.examples", "true", "--examples")] : [];
+            var (node, gateway) = NodeSettings.ReadAll(parse.GetValue(config), System.Environment.GetEnvironmentVariables(), [("port", "0", "serve"), .. usual, .. added, .. given], run.DataDirectory);
             if (node.Seeds.Count > 0)
                 throw new InputException("seeds", "serve is a cluster of its own; 'clusternet node' runs a gateway in a cluster of several nodes");
             return RunAsync(

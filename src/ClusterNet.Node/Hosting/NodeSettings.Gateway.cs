@@ -22,6 +22,7 @@ internal static partial class NodeSettings
             MaxConnections = http.Integer("max-connections", defaults.MaxConnections, 1),
             KeepAlive = TimeSpan.FromSeconds(http.Integer("keep-alive-seconds", (int)defaults.KeepAlive.TotalSeconds, 1, 86_400)),
             StopPatience = TimeSpan.FromSeconds(http.Integer("stop-seconds", (int)defaults.StopPatience.TotalSeconds, 0, 600)),
+            HasExamples = http.Truth("examples", defaults.HasExamples),
             Tls = ReadHttpTls(document, tls, folder, faults),
         };
         tls.Finish();

@@ -13,8 +13,10 @@ internal static class Fuzz
     /// <summary>Inputs for each target: a few in every run, as many as <c>CLUSTERNET_TEST_FUZZ</c> says in a long one.</summary>
     public static readonly long Inputs = long.TryParse(Environment.GetEnvironmentVariable("CLUSTERNET_TEST_FUZZ"), CultureInfo.InvariantCulture, out var inputs) ? inputs : 20_000;
 
-    /// <summary>Both models.</summary>
-    public static readonly InputPlan[] Plans = [InputPlan.Of(FakeServing.Version(FakeServing.Arrays)), InputPlan.Of(FakeServing.Version(FakeServing.Columns))];
+    private static readonly ExampleModel[] _examples = [new("sums", DataType.Int32, false), new("words", DataType.Bytes, true)];
+
+    /// <summary>Models of arrays and of columns, and examples.</summary>
+    public static readonly InputPlan[] Plans = [InputPlan.Of(FakeServing.Version(FakeServing.Arrays)), InputPlan.Of(FakeServing.Version(FakeServing.Columns)), .. _examples.Select(example => InputPlan.Of(example.Version))];
 
     /// <summary>Bounds that are hit often.</summary>
     public static readonly InferenceSettings Settings = new() { MaxSamples = 1000, MaxTensors = 8 };
@@ -27,7 +29,7 @@ internal static class Fuzz
         .. ((string[])
         [
             "{", "}", "[", "]", ",", ":", "\"", "\\", "null", "true", "false", "NaN", "-", "1e999", "-0", "1e-400", "18446744073709551616", "9223372036854775807", "-1", "0", "4294967296", "2147483647",
-            "\"data\":", "\"shape\":", "\"name\":", "\"datatype\":", "\"inputs\":", "\"outputs\":", "\"parameters\":", "\"binary_data_size\":", "\"classification\":", "\"prepared\"", "\"INPUT0\"", "\"age\"", "\"BYTES\"",
+            "\"data\":", "\"shape\":", "\"name\":", "\"datatype\":", "\"inputs\":", "\"outputs\":", "\"parameters\":", "\"binary_data_size\":", "\"classification\":", "\"prepared\"", "\"INPUT0\"", "\"INPUT1\"", "\"age\"", "\"BYTES\"",
             "\"FP16\"", "\"INT64\"", "\"BOOL\"", "\\ud800", "\\u0000", "/*", "\uFEFF", "[[[[[[[[[[[[[[[[[[",
         ]).Select(Encoding.UTF8.GetBytes),
         [0xFF], [0xC0, 0x80], [0x00],
@@ -91,10 +93,12 @@ internal static class Fuzz
                     Assert.Equal(array.Count * 6, array.Values.Length);
                     break;
                 case ModelInput.Raw { Samples: RawSamples.Table table }:
-                    Assert.All(table.Rows, row => Assert.Equal(2, row.Count));
+                    Assert.All(table.Rows, row => Assert.Equal(table.Columns.Count, row.Count));
+                    Assert.True(table.Columns.Count == 2 || plan.Version.Id.Model != FakeServing.Columns);
                     break;
             }
-            var answer = FakeServing.AnswerTo(request.ToPredict(plan.Version.Id.Model, null, null, null));
+            var model = plan.Version.Id.Model;
+            var answer = _examples.FirstOrDefault(example => example.Name == model)?.Predict(request.Input) ?? FakeServing.AnswerTo(request.ToPredict(model, null, null, null));
             using var body = new PooledBytes(64);
             AnswerWriter.Fill(body, answer, request, OutputTensor.Of(answer, plan.Version, request));
         }

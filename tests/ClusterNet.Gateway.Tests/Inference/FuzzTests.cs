@@ -17,17 +17,19 @@ public sealed class FuzzTests
         """{"inputs":[{"data":[1,2,3,4,5,6],"datatype":"INT64","shape":[2,3],"name":"prepared"}]}""",
         """{"inputs":[{"name":"age","shape":[2],"datatype":"FP64","data":[0.1,null]},{"name":"sex","shape":[2,1],"datatype":"BYTES","data":["f","ä\n"]}],"parameters":{"binary_data_output":true}}""",
         """{"model_name":"x","inputs":[{"name":"prepared","shape":[1,3],"datatype":"BOOL","parameters":{"x":[1,{"y":2}]},"data":[true,false,true]}]}""",
+        """{"inputs":[{"name":"INPUT0","shape":[1,16],"datatype":"INT32","data":[0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15]},{"name":"INPUT1","shape":[1,16],"datatype":"INT32","data":[[1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,2147483647]]}],"outputs":[{"name":"OUTPUT1"}]}""",
+        """{"inputs":[{"name":"INPUT0","shape":[2,2],"datatype":"BYTES","data":["a","","\u0000","\"ä"]}],"parameters":{"binary_data_output":true}}""",
     ];
 
     private static readonly Gen<string> _types = Fuzz.OneOf("BOOL", "INT8", "INT16", "INT32", "INT64", "UINT8", "UINT16", "UINT32", "UINT64", "FP16", "BF16", "FP32", "FP64", "BYTES", "FP8", "");
 
-    private static readonly Gen<long> _axes = Gen.Frequency((10, Gen.Long[0, 7]), (1, Fuzz.OneOf<long>(-1L, long.MinValue, long.MaxValue, int.MaxValue, 1L << 32, 65537, 1001)));
+    private static readonly Gen<long> _axes = Gen.Frequency((10, Gen.Long[0, 7]), (2, Gen.Const(16L)), (1, Fuzz.OneOf<long>(-1L, long.MinValue, long.MaxValue, int.MaxValue, 1L << 32, 65537, 1001)));
 
-    private static readonly Gen<string> _names = Fuzz.OneOf("INPUT0", "prepared", "age", "sex", "", "age2", "\ud83d\ude00");
+    private static readonly Gen<string> _names = Fuzz.OneOf("INPUT0", "INPUT1", "prepared", "age", "sex", "", "age2", "\ud83d\ude00");
 
     [Fact]
     public void JSON_is_a_request_or_refused() =>
-        Gen.Select(Fuzz.Changed([.. _json.Select(Encoding.UTF8.GetBytes)]), Gen.Int[0, 1], Gen.Frequency((8, Gen.Const((long?)null)), (1, Gen.Long[-1, 400].Select(length => (long?)length)), (1, Gen.Long.Select(length => (long?)length)))).Sample(
+        Gen.Select(Fuzz.Changed([.. _json.Select(Encoding.UTF8.GetBytes)]), Gen.Int[0, Fuzz.Plans.Length - 1], Gen.Frequency((8, Gen.Const((long?)null)), (1, Gen.Long[-1, 400].Select(length => (long?)length)), (1, Gen.Long.Select(length => (long?)length)))).Sample(
             (body, plan, length) => Fuzz.Check(Fuzz.Plans[plan], known => JsonRequestReader.Read(body, length, known, Fuzz.Settings)),
             iter: Fuzz.Inputs,
             print: sample => $"{Encoding.UTF8.GetString(sample.Item1)} ({sample.Item2}, {sample.Item3})");
@@ -36,7 +38,7 @@ public sealed class FuzzTests
     public void Bytes_behind_JSON_are_values_or_refused()
     {
         var inputs = Gen.Select(_names, _types, _axes.Array[0, 4], Gen.Frequency((4, Gen.Const(-1L)), (1, Gen.Long[0, 200]), (1, Gen.Long))).Array[0, 3];
-        Gen.Select(inputs, Gen.Byte.Array[0, 200], Gen.Int[0, 1], Gen.Int[-1, 1]).Sample(
+        Gen.Select(inputs, Gen.Byte.Array[0, 200], Gen.Int[0, Fuzz.Plans.Length - 1], Gen.Int[-1, 1]).Sample(
             (tensors, bytes, plan, shift) =>
             {
                 var json = Encoding.UTF8.GetBytes("{\"inputs\":[" + string.Join(",", tensors.Select(tensor =>
@@ -97,7 +99,7 @@ public sealed class FuzzTests
             _ => new InferParameter(),
         }));
         var tensor = Gen.Select(_names, _types, _axes.Array[0, 4], contents, Gen.Bool);
-        Gen.Select(tensor.Array[0, 3], Gen.Byte.Array[0, 60].Array[0, 3], parameter.Array[0, 3], Fuzz.OneOf("probabilities", "class", "x").Array[0, 2], Gen.Int[0, 1], Gen.Bool).Sample(
+        Gen.Select(tensor.Array[0, 3], Gen.Byte.Array[0, 60].Array[0, 3], parameter.Array[0, 3], Fuzz.OneOf("probabilities", "class", "OUTPUT0", "x").Array[0, 2], Gen.Int[0, Fuzz.Plans.Length - 1], Gen.Bool).Sample(
             (tensors, raw, parameters, outputs, plan, isRaw) =>
             {
                 var message = new ModelInferRequest { ModelName = "simple" };

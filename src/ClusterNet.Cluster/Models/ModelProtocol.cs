@@ -70,6 +70,9 @@ public static class ModelProtocol
         {
             /// <summary>The asker's number for it, which the answer repeats.</summary>
             public long Question { get; init; }
+
+            /// <summary>Versions that answer there: they are in use until the asker says otherwise, or is not heard of any more.</summary>
+            public IReadOnlyList<ModelVersionId> Used { get; init; } = [];
         }
     }
 

@@ -20,7 +20,7 @@ internal sealed class ModelRegistryActor : ReceivePersistentActor
     private readonly ILoggingAdapter _log = Context.GetLogger();
     private readonly Dictionary<ModelVersionId, HashSet<ShardRange>> _deleting = [];
     private readonly List<(IActorRef Asker, Replies.Deleted Reply)> _waiting = [];
-    private readonly Dictionary<IActorRef, TimeSpan> _routers = [];
+    private readonly Dictionary<IActorRef, (TimeSpan Heard, IReadOnlyList<ModelVersionId> Used)> _routers = [];
 
     public ModelRegistryActor()
     {
@@ -38,7 +38,7 @@ internal sealed class ModelRegistryActor : ReceivePersistentActor
         {
             // who numbers its questions asks again
             if (query.Question > 0)
-                _routers[Sender] = Context.System.Scheduler.MonotonicClock;
+                _routers[Sender] = (Context.System.Scheduler.MonotonicClock, query.Used);
             Sender.Tell(new Replies.Table(LastSequenceNr, query.Revision == LastSequenceNr ? null : _state.Entries()) { Question = query.Question });
         });
         Command<WeightsProtocol.Deleted>(PartDeleted);
@@ -107,9 +107,7 @@ internal sealed class ModelRegistryActor : ReceivePersistentActor
     /// <summary>Who has asked for the table a moment ago learns at once that it has changed; who is gone does not ask again.</summary>
     private void TellRouters()
     {
-        var now = Context.System.Scheduler.MonotonicClock;
-        foreach (var (gone, _) in _routers.Where(router => now - router.Value > RouterPatience).ToArray())
-            _routers.Remove(gone);
+        ForgetRouters();
         if (_routers.Count == 0)
             return;
         var table = new Replies.Table(LastSequenceNr, _state.Entries());
@@ -117,10 +115,18 @@ internal sealed class ModelRegistryActor : ReceivePersistentActor
             router.Tell(table);
     }
 
+    private void ForgetRouters()
+    {
+        var now = Context.System.Scheduler.MonotonicClock;
+        foreach (var (gone, _) in _routers.Where(router => now - router.Value.Heard > RouterPatience).ToArray())
+            _routers.Remove(gone);
+    }
+
     private void Delete(Commands.Delete delete)
     {
         var asker = Sender;
-        Do(_state.Decide(delete), reply =>
+        ForgetRouters();
+        Do(_state.Decide(delete, _routers.Values.SelectMany(router => router.Used).ToHashSet()), reply =>
         {
             if (reply is not Replies.Deleted deleted)
             {

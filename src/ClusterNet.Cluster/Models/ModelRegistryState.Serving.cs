@@ -49,13 +49,15 @@ internal sealed partial class ModelRegistryState
     private static IEnumerable<string> Targets(TrafficSpec traffic) => traffic.Arms.Select(arm => arm.Target).Concat(traffic.Shadows);
 
     /// <summary>Why a version can't be deleted now.</summary>
-    private static IEnumerable<Fault> InUse(StateEntry entry, ModelVersionId version)
+    private static IEnumerable<Fault> InUse(StateEntry entry, ModelVersionId version, IReadOnlySet<ModelVersionId> used)
     {
         if (entry.Labels.TryGetValue(ModelLabels.Production, out var production) && production == version.Version)
             yield return new Fault(version.ToString(), $"is in use: it has the label '{ModelLabels.Production}'; promote another version, or take the label off (clusternet models label {version} {ModelLabels.Production} --remove)");
         var named = EntryFor(version.Model, entry);
         foreach (var target in Targets(entry.Traffic).Where(target => named.NumberOf(target) == version.Version))
             yield return new Fault(version.ToString(), $"is in use: the model's traffic goes to '{target}'; change the traffic first");
+        if (used.Contains(version) && !entry.Traffic.IsUnloaded)
+            yield return new Fault(version.ToString(), $"is in use: it answers predictions, or did within the last minute; unload the model first (POST /v2/repository/models/{version.Model}/unload), or wait until nobody asks it any more");
     }
 
     private Fault NoLabel(string model, string label)

@@ -42,7 +42,9 @@ internal sealed partial class ModelRegistryState
         return new([new Events.VersionRegistered(register.Stored)], new Replies.Registered(id));
     }
 
-    public RegistryDecision Decide(Commands.Delete delete)
+    /// <param name="delete">what is to go</param>
+    /// <param name="used">versions that answer somewhere</param>
+    public RegistryDecision Decide(Commands.Delete delete, IReadOnlySet<ModelVersionId> used)
     {
         if (Missing(delete.Model, delete.Version) is { } fault)
             return new([], new Replies.Unknown(fault));
@@ -51,7 +53,7 @@ internal sealed partial class ModelRegistryState
             .. _models[delete.Model].Versions.Keys.Where(number => delete.Version is null || number == delete.Version).Select(number => new ModelVersionId(delete.Model, number)),
         ];
         var entry = _models[delete.Model];
-        if (gone.SelectMany(version => InUse(entry, version)).ToArray() is { Length: > 0 } faults)
+        if (gone.SelectMany(version => InUse(entry, version, used)).ToArray() is { Length: > 0 } faults)
             return new([], new Replies.Refused(faults));
         // labels that nothing depends on go with their version
         var labels = entry.Labels.Where(label => gone.Any(version => version.Version == label.Value)).Select(label => new Events.LabelChanged(delete.Model, label.Key, null));

@@ -20,7 +20,9 @@ internal sealed partial class ModelSerializer
         .Add<Replies.Refused, Wire.ModelRefused>(
             "M:refused", m => new Wire.ModelRefused { Faults = { m.Faults.Select(WireParts.ToWire) } }, w => new Replies.Refused([.. w.Faults.Select(WireParts.FromWire)]))
         .Add<Queries.GetTable, Wire.ModelGetTable>(
-            "M:get-table", m => new Wire.ModelGetTable { Revision = m.Revision, Question = m.Question }, w => new Queries.GetTable(w.Revision) { Question = w.Question })
+            "M:get-table",
+            m => new Wire.ModelGetTable { Revision = m.Revision, Question = m.Question, Used = { m.Used.Select(WireParts.ToWire) } },
+            w => new Queries.GetTable(w.Revision) { Question = w.Question, Used = [.. w.Used.Select(WireParts.FromWire)] })
         .Add<Replies.Table, Wire.ModelTable>("M:table", ToWire, FromWire);
 
     private static Wire.ModelLabel Label(string model, string label, int? version)

@@ -1,5 +1,6 @@
 using System.Buffers.Binary;
 using System.Globalization;
+using System.Runtime.InteropServices;
 using System.Security.Cryptography;
 using System.Text;
 using ClusterNet.Cluster.Models;
@@ -24,6 +25,9 @@ internal sealed class RouteBook
     /// <summary>How long after its last request a model counts as in use.</summary>
     public static readonly TimeSpan InUse = TimeSpan.FromMinutes(10);
 
+    /// <summary>How long after its last request a version counts as in use.</summary>
+    public static readonly TimeSpan Recently = TimeSpan.FromMinutes(1);
+
     private readonly Dictionary<string, ModelRoutes> _models = new(StringComparer.Ordinal);
 
     /// <summary>Of the registry's table; -1 before there is one.</summary>
@@ -31,6 +35,9 @@ internal sealed class RouteBook
 
     /// <summary>Whether the registry has been heard of.</summary>
     public bool IsKnown => Revision >= 0;
+
+    /// <summary>Whether a version is asked that <see cref="Used"/> did not name when it was called last.</summary>
+    public bool HasNewUse { get; private set; }
 
     /// <summary>Names of all models.</summary>
     public IReadOnlyList<string> Models => [.. _models.Keys.Order(StringComparer.Ordinal)];
@@ -77,14 +84,14 @@ internal sealed class RouteBook
         {
             var slot = routes.Slots[""];
             slot.Used = now;
-            return To(model, Pick(slot.Now, key is null ? draw : PlaceOf(model, key)), routes);
+            return To(model, Pick(slot.Now, key is null ? draw : PlaceOf(model, key)), routes, now, true);
         }
         if (routes.Slots.TryGetValue(version, out var labelled) && version.Length > 0)
         {
             labelled.Used = now;
-            return To(model, labelled.Now[0].Version, null);
+            return To(model, labelled.Now[0].Version, routes, now, false);
         }
-        return routes.Entry.NumberOf(version) is { } number ? To(model, number, null) : Nowhere(NoVersion(routes.Entry, version));
+        return routes.Entry.NumberOf(version) is { } number ? To(model, number, routes, now, false) : Nowhere(NoVersion(routes.Entry, version));
     }
 
     /// <summary>Versions that are to be loaded before requests go there.</summary>
@@ -116,6 +123,24 @@ internal sealed class RouteBook
     /// <summary>Whether any traffic, label or shadow leads to a version.</summary>
     public bool LeadsTo(ModelVersionId version) => _models.TryGetValue(version.Model, out var routes) && Led(routes).Contains(version.Version);
 
+    /// <summary>The versions that were asked recently.</summary>
+    public IReadOnlyList<ModelVersionId> Used(TimeSpan now)
+    {
+        HasNewUse = false;
+        var used = new List<ModelVersionId>();
+        foreach (var (model, routes) in _models)
+        {
+            foreach (var (number, asked) in routes.Asked)
+            {
+                if (now - asked > Recently)
+                    routes.Asked.Remove(number);
+                else
+                    used.Add(new ModelVersionId(model, number));
+            }
+        }
+        return used;
+    }
+
     /// <summary>The versions that answer for a model now, and their shares.</summary>
     public IReadOnlyList<(int Version, double Share)> SharesOf(string model) => _models.TryGetValue(model, out var routes) ? routes.Slots[""].Now : [];
 
@@ -145,13 +170,19 @@ internal sealed class RouteBook
         .. routes.Entry.Traffic.Shadows.Select(routes.Entry.NumberOf).OfType<int>(),
     ];
 
-    private static Route To(string model, int number, ModelRoutes? shadowed) => new(
-        new ModelVersionId(model, number),
-        null,
-        default,
-        shadowed is null || shadowed.Entry.Traffic.Shadows.Count == 0
-            ? []
-            : [.. shadowed.Entry.Traffic.Shadows.Select(shadowed.Entry.NumberOf).OfType<int>().Distinct().Where(shadow => shadow != number).Select(shadow => new ModelVersionId(model, shadow))]);
+    private Route To(string model, int number, ModelRoutes routes, TimeSpan now, bool isShadowed)
+    {
+        ref var asked = ref CollectionsMarshal.GetValueRefOrAddDefault(routes.Asked, number, out var isKnown);
+        HasNewUse |= !isKnown;
+        asked = now;
+        return new(
+            new ModelVersionId(model, number),
+            null,
+            default,
+            !isShadowed || routes.Entry.Traffic.Shadows.Count == 0
+                ? []
+                : [.. routes.Entry.Traffic.Shadows.Select(routes.Entry.NumberOf).OfType<int>().Distinct().Where(shadow => shadow != number).Select(shadow => new ModelVersionId(model, shadow))]);
+    }
 
     private static Route Nowhere(Fault fault) => new(null, fault, ServingProtocol.FailureKind.UnknownModel, []);
 
@@ -203,6 +234,9 @@ internal sealed class RouteBook
         public Dictionary<string, Slot> Slots { get; } = new(StringComparer.Ordinal) { [""] = new Slot(TrafficRules.Shares(entry)) };
 
         public Dictionary<int, string> Failures { get; } = [];
+
+        /// <summary>When a version was asked last.</summary>
+        public Dictionary<int, TimeSpan> Asked { get; } = [];
 
         public Slot SlotOf(string label)
         {

@@ -53,6 +53,9 @@ internal sealed partial class ServingRouterActor
     {
         var request = pending.Request;
         var route = _routes.Decide(request.Model, request.Version, request.Key, _draw(), Now);
+        // the registry is to know of it before anybody deletes the version
+        if (_routes.HasNewUse)
+            AskTable();
         if (route.Version is { } version)
         {
             pending.Version = version;

@@ -101,18 +101,17 @@ internal sealed partial class ServingRouterActor
     /// <summary>What is to be there before anybody asks is loaded, and stays.</summary>
     private void KeepLoaded()
     {
-        foreach (var model in _routes.Models)
+        foreach (var version in KeptLoaded())
         {
-            var settings = _options.Of(model);
-            if (!settings.Preload || _routes.EntryOf(model) is not { Traffic.IsUnloaded: false })
-                continue;
-            foreach (var (version, _) in _routes.SharesOf(model))
-            {
-                foreach (var host in _replicas.ReplicasOf(model, settings.Replicas, settings.Placement))
-                    host.Tell(new Commands.Prepare(new ModelVersionId(model, version)), Self);
-            }
+            var settings = _options.Of(version.Model);
+            foreach (var host in _replicas.ReplicasOf(version.Model, settings.Replicas, settings.Placement))
+                host.Tell(new Commands.Prepare(version), Self);
         }
     }
+
+    private IEnumerable<ModelVersionId> KeptLoaded() => _routes.Models
+        .Where(model => _options.Of(model).Preload && _routes.EntryOf(model) is { Traffic.IsUnloaded: false })
+        .SelectMany(model => _routes.SharesOf(model).Select(share => new ModelVersionId(model, share.Version)));
 
     /// <summary>A request that a shadow computes.</summary>
     private sealed class Shadowed(ModelVersionId version, TimeSpan since)

@@ -162,7 +162,7 @@ internal sealed partial class ServingRouterActor : ReceiveActor, IWithTimers
         RefuseParked();
     }
 
-    private void AskTable() => _registry.Tell(new ModelProtocol.Queries.GetTable(_routes.Revision) { Question = ++_question });
+    private void AskTable() => _registry.Tell(new ModelProtocol.Queries.GetTable(_routes.Revision) { Question = ++_question, Used = [.. _routes.Used(Now).Union(KeptLoaded())] });
 
     private void OnTable(ModelProtocol.Replies.Table table)
     {

@@ -1,4 +1,5 @@
 using Akka.Actor;
+using Akka.TestKit;
 using Akka.TestKit.Xunit2;
 using ClusterNet.Cluster.Models;
 using ClusterNet.Core.Jobs;
@@ -38,6 +39,24 @@ public sealed class ModelRegistryActorTests : TestKit
         await Restart();
         await Ask<Replies.Unknown>(new Queries.Find("tumor", 1));
         Assert.Equal(2, (await Ask<Replies.Reserved>(new Commands.Reserve("tumor", new JobId("tumor-2")))).Version.Version);
+    }
+
+    [Fact]
+    public async Task A_version_is_in_use_while_a_router_says_so()
+    {
+        await RegisterOne();
+        var (router, other) = (CreateTestProbe(), CreateTestProbe());
+        await SayAsync(router, 1, Version);
+        await SayAsync(other, 1);
+        Assert.Contains("is in use", Assert.Single((await Ask<Replies.Refused>(new Commands.Delete("tumor", 1))).Faults).Message, StringComparison.Ordinal);
+        await SayAsync(router, 2);
+        await Ask<Replies.Deleted>(new Commands.Delete("tumor", 1));
+
+        async Task SayAsync(TestProbe asker, long question, params ModelVersionId[] used)
+        {
+            _registry.Tell(new Queries.GetTable(-1) { Question = question, Used = used }, asker);
+            await asker.ExpectMsgAsync<Replies.Table>();
+        }
     }
 
     [Fact]

@@ -8,6 +8,8 @@ namespace ClusterNet.Cluster.Tests.Models;
 /// <summary>A number means one version of one job for ever, and every question gets an answer that helps.</summary>
 public sealed class ModelRegistryStateTests
 {
+    private static readonly HashSet<ModelVersionId> _none = [];
+
     private readonly ModelRegistryState _state = new();
 
     [Fact]
@@ -77,18 +79,36 @@ public sealed class ModelRegistryStateTests
     }
 
     [Fact]
+    public void A_version_that_answers_is_not_deleted_until_its_model_is_unloaded()
+    {
+        Two();
+        HashSet<ModelVersionId> used = [new("tumor", 2)];
+        foreach (var version in (int?[])[2, null])
+        {
+            var decision = _state.Decide(new Commands.Delete("tumor", version), used);
+            Assert.Empty(decision.Events);
+            var fault = Assert.Single(Assert.IsType<Replies.Refused>(decision.Reply).Faults);
+            Assert.Equal("tumor:2", fault.Place);
+            Assert.Contains("/v2/repository/models/tumor/unload", fault.Message, StringComparison.Ordinal);
+        }
+        Assert.IsType<Replies.Deleted>(_state.Decide(new Commands.Delete("tumor", 1), used).Reply);
+        Apply(new Commands.SetTraffic("tumor", TrafficSpec.Default with { IsUnloaded = true }));
+        Assert.IsType<Replies.Deleted>(_state.Decide(new Commands.Delete("tumor", null), used).Reply);
+    }
+
+    [Fact]
     public void A_version_in_use_is_not_deleted_and_its_free_labels_go_with_it()
     {
         Two();
         Label("production", 1);
         Label("mine", 2);
-        var decision = _state.Decide(new Commands.Delete("tumor", 1));
+        var decision = _state.Decide(new Commands.Delete("tumor", 1), _none);
         Assert.Empty(decision.Events);
         Assert.Contains("'production'", Assert.Single(Assert.IsType<Replies.Refused>(decision.Reply).Faults).Message, StringComparison.Ordinal);
         Apply(new Commands.SetTraffic("tumor", new TrafficSpec([new("production", 0.9), new("mine", 0.1)])));
-        Assert.IsType<Replies.Refused>(_state.Decide(new Commands.Delete("tumor", 2)).Reply);
+        Assert.IsType<Replies.Refused>(_state.Decide(new Commands.Delete("tumor", 2), _none).Reply);
         Apply(new Commands.SetTraffic("tumor", TrafficSpec.Default));
-        Assert.Equal(new ModelVersionId("tumor", 2), Assert.Single(Assert.IsType<Replies.Deleted>(Apply(_state.Decide(new Commands.Delete("tumor", 2)))).Versions));
+        Assert.Equal(new ModelVersionId("tumor", 2), Assert.Single(Assert.IsType<Replies.Deleted>(Apply(_state.Decide(new Commands.Delete("tumor", 2), _none))).Versions));
         Assert.Equal(["production"], Assert.Single(_state.Entries()).Labels.Keys);
     }
 
@@ -130,7 +150,7 @@ public sealed class ModelRegistryStateTests
     {
         Reserve("tumor", "a");
         Register("tumor", 1, "a");
-        var decision = Do(_state.Decide(new Commands.Delete("tumor", 1)));
+        var decision = Do(_state.Decide(new Commands.Delete("tumor", 1), _none));
         Assert.Equal([new ModelVersionId("tumor", 1)], Assert.IsType<Replies.Deleted>(decision.Reply).Versions);
         Assert.Equal(2, Reserve("tumor", "b"));
         Assert.Empty(_state.Decide(new Commands.Register(Samples.Stored("tumor", 1, "a"))).Events);
@@ -142,7 +162,7 @@ public sealed class ModelRegistryStateTests
     {
         Reserve("tumor", "a");
         Register("tumor", 1, "a");
-        Do(_state.Decide(new Commands.Delete("tumor", null)));
+        Do(_state.Decide(new Commands.Delete("tumor", null), _none));
         Assert.Equal(new ModelVersionId("tumor", 1), Assert.Single(_state.WeightsToDelete).Version.Id);
         _state.Apply(new Events.WeightsDeleted(new ModelVersionId("tumor", 1)));
         Assert.Empty(_state.WeightsToDelete);
@@ -154,7 +174,7 @@ public sealed class ModelRegistryStateTests
         foreach (var job in new[] { "a", "b" })
             Register("tumor", Reserve("tumor", job), job);
         Register("other", Reserve("other", "c"), "c");
-        var deleted = Assert.IsType<Replies.Deleted>(Do(_state.Decide(new Commands.Delete("tumor", null))).Reply);
+        var deleted = Assert.IsType<Replies.Deleted>(Do(_state.Decide(new Commands.Delete("tumor", null), _none)).Reply);
         Assert.Equal([1, 2], deleted.Versions.Select(version => version.Version));
         Assert.Equal("other", Assert.Single(_state.List().Versions).Id.Model);
     }
@@ -174,7 +194,7 @@ public sealed class ModelRegistryStateTests
     {
         var fault = Assert.IsType<Replies.Unknown>(_state.Answer(new Queries.Find("tumor", 3))).Fault;
         Assert.Contains("no model is registered yet", fault.Message, StringComparison.Ordinal);
-        Assert.IsType<Replies.Unknown>(_state.Decide(new Commands.Delete("tumor", null)).Reply);
+        Assert.IsType<Replies.Unknown>(_state.Decide(new Commands.Delete("tumor", null), _none).Reply);
     }
 
     [Fact]
@@ -182,7 +202,7 @@ public sealed class ModelRegistryStateTests
     {
         foreach (var job in new[] { "a", "b", "c" })
             Register("tumor", Reserve("tumor", job), job);
-        Do(_state.Decide(new Commands.Delete("tumor", 2)));
+        Do(_state.Decide(new Commands.Delete("tumor", 2), _none));
         Assert.Equal("version 2 of model 'tumor' was deleted; it has versions 1, 3", Unknown(2));
         Assert.Equal("version 7 of model 'tumor' does not exist; it has versions 1, 3", Unknown(7));
         string Unknown(int version) => Assert.IsType<Replies.Unknown>(_state.Answer(new Queries.Find("tumor", version))).Fault.Message;
@@ -206,7 +226,7 @@ public sealed class ModelRegistryStateTests
                 if (what == 1)
                     Run(state, state.Decide(new Commands.Register(Samples.Stored(name, version.Version, id.Value))));
                 else if (what == 2)
-                    Run(state, state.Decide(new Commands.Delete(name, null)));
+                    Run(state, state.Decide(new Commands.Delete(name, null), _none));
             }
             return true;
         });

@@ -271,6 +271,7 @@ internal sealed class SampleMessages(IActorRef actor)
         yield return new ModelProtocol.Events.TrafficChanged("digits-cnn", TrafficSpec.Default, null);
         yield return new ModelProtocol.Replies.Refused(Faults);
         yield return new ModelProtocol.Queries.GetTable(-1) { Question = 3 };
+        yield return new ModelProtocol.Queries.GetTable(7) { Question = 4, Used = [new ModelVersionId("digits-cnn", 12), new ModelVersionId("tumor", 1)] };
         yield return new ModelProtocol.Replies.Table(7, null) { Question = 3 };
         yield return new ModelProtocol.Replies.Table(7, [new("digits-cnn", [1, 12], new Dictionary<string, int> { ["staging"] = 12 }, Traffic)]);
         yield return new ModelProtocol.Replies.Table(0, []);

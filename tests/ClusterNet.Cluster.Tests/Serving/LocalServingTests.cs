@@ -1,6 +1,7 @@
 using ClusterNet.Cluster.Models;
 using ClusterNet.Cluster.Serving;
 using ClusterNet.Cluster.Tests.OneHash;
+using ClusterNet.Core.Faults;
 using ClusterNet.Core.Jobs;
 using ClusterNet.Data;
 using static ClusterNet.Cluster.Serving.ServingProtocol;
@@ -74,6 +75,18 @@ public sealed class LocalServingTests(ClusterFixture fixture)
         await Eventually(() => Serving.PredictAsync(new PredictRequest("parked", new ModelInput.Raw(Raw))));
         Assert.Equal(ServingState.Ready, (await Serving.VersionAsync("parked", null)).State);
         await Assert.ThrowsAsync<PredictionException>(() => Serving.LoadAsync("nobody"));
+    }
+
+    [Fact]
+    public async Task A_version_that_was_just_asked_is_deleted_only_once_its_model_is_unloaded()
+    {
+        var version = await TrainAsync("busy");
+        await Serving.PredictAsync(new PredictRequest("busy", new ModelInput.Raw(Raw)));
+        var refused = await Assert.ThrowsAsync<InputException>(() => fixture.Cluster.DeleteModelAsync("busy", null));
+        Assert.StartsWith("is in use: it answers predictions", Assert.Single(refused.Faults).Message, StringComparison.Ordinal);
+        await Serving.PredictAsync(new PredictRequest("busy", new ModelInput.Raw(Raw)));
+        await Serving.UnloadAsync("busy");
+        Assert.Equal([version], await fixture.Cluster.DeleteModelAsync("busy", 1));
     }
 
     [Fact]

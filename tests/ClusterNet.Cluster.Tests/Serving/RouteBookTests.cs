@@ -21,6 +21,23 @@ public sealed class RouteBookTests
     }
 
     [Fact]
+    public void A_version_counts_as_used_for_a_while_after_its_last_request()
+    {
+        var book = Book(Entry([1, 2, 3], ("staging", 1)));
+        Assert.False(book.HasNewUse);
+        Assert.Empty(book.Used(Start));
+        Assert.Equal((3, 1), (Ask(book), Ask(book, "staging")));
+        Assert.True(book.HasNewUse);
+        Assert.Equal([new ModelVersionId("m", 1), new ModelVersionId("m", 3)], book.Used(Start).OrderBy(version => version.Version));
+        Assert.Equal(3, Ask(book));
+        Assert.False(book.HasNewUse);
+        book.Decide("m", "2", null, 0, Start + RouteBook.Recently);
+        Assert.True(book.HasNewUse);
+        Assert.Equal([new ModelVersionId("m", 2)], book.Used(Start + RouteBook.Recently + TimeSpan.FromTicks(1)));
+        Assert.Empty(book.Used(Start + (3 * RouteBook.Recently)));
+    }
+
+    [Fact]
     public void A_version_is_named_by_number_or_label()
     {
         var book = Book(Entry([1, 2, 3], ("staging", 1)));

@@ -150,6 +150,17 @@ public sealed class ServingRouterActorTests : TestKit
     }
 
     [Fact]
+    public async Task The_registry_hears_at_once_of_a_version_that_is_asked()
+    {
+        var router = await RouterAsync();
+        await TableAsync(router, Entry([1, 2], ("production", 1)));
+        Ask(router, new PredictRequest("m", Input) { Version = "2" });
+        await _host.ExpectMsgAsync<Queries.Infer>();
+        var question = (ModelProtocol.Queries.GetTable)await _registry.FishForMessageAsync(message => message is ModelProtocol.Queries.GetTable { Used.Count: > 0 });
+        Assert.Equal([new ModelVersionId("m", 2)], question.Used);
+    }
+
+    [Fact]
     public async Task A_canary_that_fails_is_taken_out_with_the_reason()
     {
         var traffic = new TrafficSpec([new("production", 1), new("2", 1)]) { Rollback = new("2") { MaxErrorRate = 0.5, LeastRequests = 4 } };

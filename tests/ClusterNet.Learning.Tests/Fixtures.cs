@@ -53,6 +53,8 @@ internal static class Fixtures
     {
         "mlp" => (Model("mlp", "hidden: 32 16; dropout: 0.3; layer-norm: true"), Classification(3, 20)),
         "cnn" => (Model("cnn", "channels: 4 8; dropout: 0.2; group-norm: 2; residual: true; head: 16"), Classification(3, 1, 8, 8)),
+        "mlp-odd" => (Model("mlp", "hidden: 5 33 7; activation: gelu"), Classification(3, 13)),
+        "rnn-odd" => (Model("rnn", "cell: rnn; hidden: 5; layers: 3; bidirectional: true; dropout: 0.1"), Classification(3, 7, 3)),
         "gru" => (Model("rnn", "cell: gru; hidden: 12; layers: 2; dropout: 0.2"), Classification(3, 8, 8)),
         _ => (Model("rnn", "cell: lstm; hidden: 8; layers: 2; bidirectional: true; pooling: mean; dropout: 0.1"), Classification(3, 8, 8)),
     };

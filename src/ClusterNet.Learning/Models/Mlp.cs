@@ -17,6 +17,7 @@ internal static class Mlp
         int[] sizes = [context.InputShape.Aggregate(1, (product, axis) => checked(product * axis)), .. hidden, context.Outputs];
         context.Bound("hidden", sizes.Zip(sizes.Skip(1), (from, to) => (from + 1.0) * to).Sum());
         context.Check();
+        context.AvoidsOneDnn = activation != Activation.Gelu;
 
         var modules = new List<(string, nn.Module<Tensor, Tensor>)> { ("flatten", nn.Flatten()) };
         AddDense(modules, "dense", sizes, activation, layerNorm, dropout, context);

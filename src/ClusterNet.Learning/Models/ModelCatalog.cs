@@ -68,6 +68,8 @@ public sealed class ModelCatalog
             TorchThreads.Use(threads);
             torch.manual_seed(unchecked((long)SplitMix64.Combine(seed, -1, -1, -1)));
             var module = Make(model.Kind, factory, context);
+            if (!context.AvoidsOneDnn)
+                NativeHeap.HandOutClean();
             try
             {
                 Initialiser.Apply(model.Initialisation, module);

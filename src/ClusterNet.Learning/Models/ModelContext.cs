@@ -37,6 +37,9 @@ public sealed class ModelContext
     /// <summary>Where the model draws from while it trains; see <see cref="Dropout"/> for the common case.</summary>
     public TrainingRandom Random { get; }
 
+    /// <summary>Whether nothing of the model is computed by oneDNN, which reads memory that nobody wrote: such a model needs no clean memory, see <c>NativeHeap</c>.</summary>
+    internal bool AvoidsOneDnn { get; set; }
+
     /// <summary>Dropout to use instead of torch's own.</summary>
     /// <param name="probability">that an element is dropped, 0 up to but not including 1</param>
     public SeededDropout Dropout(double probability) => new(probability, Random);

@@ -36,6 +36,7 @@ internal static class Rnn
         // gates times (input and state) of each layer and direction: the enumeration counts gates
         context.Bound("hidden", directions * (double)(int)cell * hidden * (context.InputShape[1] + (double)hidden + (layers - 1.0) * (directions + 1) * hidden));
         context.Check();
+        context.AvoidsOneDnn = cell != Cell.Lstm;
 
         var modules = new List<(string, nn.Module<Tensor, Tensor>)>();
         var width = context.InputShape[1];

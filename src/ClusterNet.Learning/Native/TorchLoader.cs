@@ -43,7 +43,7 @@ public static class TorchLoader
 
     private static bool Load()
     {
-        NativeHeap.Configure();
+        NativeHeap.KeepFreed();
         // elsewhere TorchSharp finds its libraries by itself, and they ask for nothing unusual
         if (!OperatingSystem.IsLinux() || FindDirectory("libtorch_cpu.so") is not { } torch || FindDirectory(Bridge) is not { } bridge)
             return false;

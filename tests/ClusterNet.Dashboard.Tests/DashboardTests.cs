@@ -39,6 +39,9 @@ public sealed class DashboardTests(Browser browser) : IClassFixture<Browser>
         var details = await browser.Cluster.JobAsync(job);
         await Expect(page.GetByText(details.Result!.WeightsSha256)).ToBeVisibleAsync();
         Assert.True(await page.EvaluateAsync<bool>("window.notLoadedAgain === true"));
+        // who comes later sees how fast it went, too
+        await page.ReloadAsync();
+        await Expect(page.GetByRole(AriaRole.Img, new PageGetByRoleOptions { NameRegex = new("^Throughput\\. samples per second: [0-9]+ points") })).ToBeVisibleAsync();
         await Browser.PictureAsync(page, "job");
 
         // for who does not see the curve

@@ -64,6 +64,7 @@ internal sealed class TrainingSerializer(ExtendedActorSystem system) : ProtocolS
                 Result = m.Result is { } result ? ToWire(result) : null,
                 Ledger = { m.Ledger.Select(ToWire) },
                 Generations = { m.Generations.Select(ToWire) },
+                Paces = { m.Paces.Select(ToWire) },
             },
             w => new JobDetails(
                 FromWire(w.Summary),
@@ -76,6 +77,7 @@ internal sealed class TrainingSerializer(ExtendedActorSystem system) : ProtocolS
             {
                 Ledger = [.. w.Ledger.Select(FromWire)],
                 Generations = [.. w.Generations.Select(FromWire)],
+                Paces = [.. w.Paces.Select(FromWire)],
             });
 
     private static CodecTable Journalled(CodecTable table) => table
@@ -100,6 +102,7 @@ internal sealed class TrainingSerializer(ExtendedActorSystem system) : ProtocolS
                     TrainingTicks = m.Training.Ticks,
                     Kept = { m.Kept },
                     Ledger = { m.Ledger.Select(ToWire) },
+                    Paces = { m.Paces.Select(ToWire) },
                 };
                 if (m.MaxStaleness is { } staleness)
                     wire.MaxStaleness = staleness;
@@ -110,6 +113,7 @@ internal sealed class TrainingSerializer(ExtendedActorSystem system) : ProtocolS
             {
                 Ledger = [.. w.Ledger.Select(FromWire)],
                 MaxStaleness = w.HasMaxStaleness ? w.MaxStaleness : null,
+                Paces = [.. w.Paces.Select(FromWire)],
             })
         .Add<Events.VersionReserved, Wire.JobVersionReserved>(
             "T:reserved", m => new Wire.JobVersionReserved { Version = m.Version.ToWire() }, w => new Events.VersionReserved(w.Version.FromWire()))
@@ -121,10 +125,19 @@ internal sealed class TrainingSerializer(ExtendedActorSystem system) : ProtocolS
             "T:interrupted", m => new Wire.JobInterrupted { At = m.At.ToWire() }, w => new Events.JobInterrupted(w.At.FromWire()))
         .Add<Events.JobCompleted, Wire.JobCompleted>(
             "T:completed",
-            m => new Wire.JobCompleted { Result = ToWire(m.Result), Epochs = { m.Epochs.Select(ToWire) }, Losses = { m.Losses.Select(ToWire) }, At = m.At.ToWire(), Ledger = { m.Ledger.Select(ToWire) } },
+            m => new Wire.JobCompleted
+            {
+                Result = ToWire(m.Result),
+                Epochs = { m.Epochs.Select(ToWire) },
+                Losses = { m.Losses.Select(ToWire) },
+                At = m.At.ToWire(),
+                Ledger = { m.Ledger.Select(ToWire) },
+                Paces = { m.Paces.Select(ToWire) },
+            },
             w => new Events.JobCompleted(FromWire(w.Result), [.. w.Epochs.Select(FromWire)], [.. w.Losses.Select(FromWire)], w.At.FromWire())
             {
                 Ledger = [.. w.Ledger.Select(FromWire)],
+                Paces = [.. w.Paces.Select(FromWire)],
             })
         .Add<Events.JobEnded, Wire.JobEnded>(
             "T:ended",
@@ -179,6 +192,16 @@ internal sealed class TrainingSerializer(ExtendedActorSystem system) : ProtocolS
     private static Wire.Loss ToWire(LossPoint point) => new() { Step = point.Step, Loss_ = point.Loss };
 
     private static LossPoint FromWire(Wire.Loss loss) => new(loss.Step, loss.Loss_);
+
+    private static Wire.Pace ToWire(PacePoint point)
+    {
+        var wire = new Wire.Pace { Step = point.Step, SamplesPerSecond = point.SamplesPerSecond };
+        if (point.MaxStaleness is { } staleness)
+            wire.MaxStaleness = staleness;
+        return wire;
+    }
+
+    private static PacePoint FromWire(Wire.Pace pace) => new(pace.Step, pace.SamplesPerSecond, pace.HasMaxStaleness ? pace.MaxStaleness : null);
 
     private static Wire.JobResult ToWire(JobResult result)
     {

@@ -53,9 +53,10 @@ internal sealed partial class JobCoordinatorActor
         if (step <= _state.RestoreStep)
             return;
         Run.Saving.Remove(step);
-        var (epochs, losses, ledger) = Run.HistoryUpTo(step, includeEpochAtStep: false);
+        var history = Run.HistoryUpTo(step, includeEpochAtStep: false);
         long[] kept = [.. _state.Committed.Append(step).TakeLast(Spec.Training.Checkpoint.Keep)];
-        Persist(new Events.CheckpointCommitted(step, epochs, losses, Run.EpochSums(step), TrainingTime, kept) { Ledger = ledger, MaxStaleness = Run.MaxStaleness }, committed =>
+        var saved = new Events.CheckpointCommitted(step, history.Epochs, history.Losses, Run.EpochSums(step), TrainingTime, kept) { Ledger = history.Ledger, MaxStaleness = Run.MaxStaleness, Paces = history.Paces };
+        Persist(saved, committed =>
         {
             _state.Apply(committed);
             Run.Commit(step);

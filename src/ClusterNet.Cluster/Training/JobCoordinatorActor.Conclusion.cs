@@ -252,8 +252,8 @@ internal sealed partial class JobCoordinatorActor
         {
             MaxStaleness = Run.MaxStaleness,
         };
-        var (epochs, losses, ledger) = Run.HistoryUpTo(step, includeEpochAtStep: true);
-        Persist(new Events.JobCompleted(result, epochs, losses, Now) { Ledger = ledger }, completed =>
+        var history = Run.HistoryUpTo(step, includeEpochAtStep: true);
+        Persist(new Events.JobCompleted(result, history.Epochs, history.Losses, Now) { Ledger = history.Ledger, Paces = history.Paces }, completed =>
         {
             _state.Apply(completed);
             LeaveRun(deleteCheckpoints: false);

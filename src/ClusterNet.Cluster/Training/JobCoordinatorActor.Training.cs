@@ -145,7 +145,7 @@ internal sealed partial class JobCoordinatorActor
     {
         _windowStart = _environment.Time.GetTimestamp();
         _training = true;
-        _rate.Restart(_windowStart);
+        _rate.Start(_windowStart);
         _telemetry!.Phase(TelemetryNames.Activities.Epoch, Run.Known, Run.Active.Count);
     }
 
@@ -153,6 +153,7 @@ internal sealed partial class JobCoordinatorActor
     {
         _trained = TrainingTime;
         _training = false;
+        _rate.Stop(_environment.Time);
         _telemetry?.EndPhase();
     }
 
@@ -166,7 +167,8 @@ internal sealed partial class JobCoordinatorActor
             return;
         }
         var samples = Run.SamplesIn(Run.Known) - Run.SamplesIn(before);
-        _rate.Add(samples, _environment.Time);
+        if (_rate.Add(samples, _environment.Time))
+            Run.AddPace(_rate.PerSecond);
         _telemetry!.Steps(Run.Known - before, samples, Run.LatestLoss, _rate.PerSecond);
         CommitWhatIsSaved();
         StandIfAllDo();
@@ -302,21 +304,36 @@ internal sealed partial class JobCoordinatorActor
     /// <summary>Samples per second over the last second or so.</summary>
     private sealed class RateMeter
     {
-        private long _since;
+        private static readonly TimeSpan Least = TimeSpan.FromSeconds(0.5);
+
+        private long? _since;
+        private TimeSpan _before;
         private long _samples;
 
         public double PerSecond { get; private set; }
 
-        public void Restart(long now) => (_since, _samples) = (now, 0);
+        /// <summary>Steps are computed from now on.</summary>
+        public void Start(long now) => _since = now;
 
-        public void Add(long samples, TimeProvider time)
+        /// <summary>No steps are computed for a while, which does not count.</summary>
+        public void Stop(TimeProvider time)
+        {
+            if (_since is { } since)
+                _before += time.GetElapsedTime(since);
+            _since = null;
+        }
+
+        /// <summary>Whether there is a new rate.</summary>
+        public bool Add(long samples, TimeProvider time)
         {
             _samples += samples;
-            var seconds = time.GetElapsedTime(_since).TotalSeconds;
-            if (seconds < 0.5 && PerSecond > 0)
-                return;
-            PerSecond = seconds > 0 ? _samples / seconds : PerSecond;
-            Restart(time.GetTimestamp());
+            var elapsed = _before + (_since is { } since ? time.GetElapsedTime(since) : TimeSpan.Zero);
+            if (elapsed <= TimeSpan.Zero || (elapsed < Least && PerSecond > 0))
+                return false;
+            (PerSecond, _samples, _before) = (_samples / elapsed.TotalSeconds, 0, TimeSpan.Zero);
+            if (_since is not null)
+                _since = time.GetTimestamp();
+            return true;
         }
     }
 }

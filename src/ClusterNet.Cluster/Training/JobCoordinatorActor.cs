@@ -322,18 +322,19 @@ internal sealed partial class JobCoordinatorActor : ReceivePersistentActor, IWit
     private JobDetails Details()
     {
         var progress = Progress();
-        var losses = _state.Losses.Points.Concat(_run?.HistoryUpTo(long.MaxValue, true).Losses ?? []);
+        var since = _run?.HistoryUpTo(long.MaxValue, true);
         return new JobDetails(
             new JobSummary(_job, Status, progress.Step, progress.TotalSteps, _state.Submitted, _state.Result?.Version),
             Spec,
             progress,
             Epochs,
-            [.. losses],
+            [.. _state.Losses.Points, .. since?.Losses ?? []],
             _state.Committed,
             _state.Result)
         {
             Ledger = [.. _state.Ledger, .. _run?.Ledger ?? []],
             Generations = [.. _state.Generations],
+            Paces = [.. _state.Paces.Points, .. since?.Paces ?? []],
         };
     }
 

@@ -55,6 +55,8 @@ internal sealed class JobState
 
     public LossHistory Losses => _losses;
 
+    public PaceHistory Paces { get; } = new();
+
     /// <summary>Which samples the epochs visited, up to <see cref="RestoreStep"/>.</summary>
     public IReadOnlyList<EpochVisits> Ledger => _ledger;
 
@@ -92,6 +94,7 @@ internal sealed class JobState
         _epochs.RemoveAll(epoch => epoch.Step >= step);
         _ledger.RemoveAll(visits => visits.Step > step);
         _losses.ForgetAfter(step);
+        Paces.ForgetAfter(step);
     }
 
     public void Apply(Events.CheckpointCommitted committed)
@@ -100,6 +103,8 @@ internal sealed class JobState
         _ledger.AddRange(committed.Ledger);
         foreach (var point in committed.Losses)
             _losses.Add(point);
+        foreach (var point in committed.Paces)
+            Paces.Add(point);
         _checkpoints.Add(committed);
         MaxStaleness = committed.MaxStaleness;
         _checkpoints.RemoveAll(checkpoint => !committed.Kept.Contains(checkpoint.Step));
@@ -119,6 +124,8 @@ internal sealed class JobState
         _ledger.AddRange(completed.Ledger);
         foreach (var point in completed.Losses)
             _losses.Add(point);
+        foreach (var point in completed.Paces)
+            Paces.Add(point);
     }
 
     public void Apply(Events.JobEnded ended)
@@ -159,6 +166,35 @@ internal sealed class LossHistory
             return;
         _stride *= 2;
         _points.RemoveAll(kept => (kept.Step - 1) % _stride != 0);
+    }
+}
+
+/// <summary>How fast a job went, by step, thinned so that a job of any length keeps fewer than <see cref="Capacity"/> points: when full, every second point goes.</summary>
+internal sealed class PaceHistory
+{
+    public const int Capacity = 1024;
+
+    private readonly List<PacePoint> _points = [];
+    private int _stride = 1;
+    private int _skipped;
+
+    public IReadOnlyList<PacePoint> Points => _points;
+
+    public void ForgetAfter(long step) => _points.RemoveAll(point => point.Step > step);
+
+    public void ForgetUpTo(long step) => _points.RemoveAll(point => point.Step <= step);
+
+    public void Add(PacePoint point)
+    {
+        if (++_skipped < _stride)
+            return;
+        _skipped = 0;
+        _points.Add(point);
+        if (_points.Count < Capacity)
+            return;
+        _stride *= 2;
+        for (var i = _points.Count / 2; i > 0; i--)
+            _points.RemoveAt((i * 2) - 1);
     }
 }
 

@@ -105,7 +105,16 @@ public sealed record JobDetails(
 
     /// <summary>The latest generations, the oldest first.</summary>
     public IReadOnlyList<GenerationRecord> Generations { get; init; } = [];
+
+    /// <summary>How fast it went, by step, thinned to at most a thousand points.</summary>
+    public IReadOnlyList<PacePoint> Paces { get; init; } = [];
 }
+
+/// <summary>How fast a job went just before a step was done.</summary>
+/// <param name="Step">from 1</param>
+/// <param name="SamplesPerSecond">training samples per second while steps were computed</param>
+/// <param name="MaxStaleness">asynchronous training: the most steps that a gradient was behind until then; null otherwise</param>
+public readonly record struct PacePoint(long Step, double SamplesPerSecond, long? MaxStaleness);
 
 /// <summary>The mean training loss of one step.</summary>
 /// <param name="Step">from 1</param>

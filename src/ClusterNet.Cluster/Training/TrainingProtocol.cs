@@ -117,6 +117,9 @@ public static class TrainingProtocol
 
             /// <summary>Asynchronous training: the most steps that a gradient was behind so far.</summary>
             public long? MaxStaleness { get; init; }
+
+            /// <summary>How fast it went since the last commit.</summary>
+            public IReadOnlyList<PacePoint> Paces { get; init; } = [];
         }
 
         /// <summary>The number that the job's model version will have.</summary>
@@ -137,6 +140,9 @@ public static class TrainingProtocol
         {
             /// <summary>Visits of the epochs that ended since the last commit.</summary>
             public IReadOnlyList<EpochVisits> Ledger { get; init; } = [];
+
+            /// <summary>How fast it went since the last commit.</summary>
+            public IReadOnlyList<PacePoint> Paces { get; init; } = [];
         }
 
         /// <summary>Over without a model.</summary>

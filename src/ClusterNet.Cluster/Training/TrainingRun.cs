@@ -11,6 +11,7 @@ internal sealed class TrainingRun
     private readonly List<StepStatistics> _steps = [];
     private readonly List<EpochRecord> _epochs = [];
     private readonly List<EpochVisits> _ledger = [];
+    private readonly PaceHistory _paces = new();
     private long _from;
     private StepStatistics _epochSoFar;
 
@@ -91,6 +92,7 @@ internal sealed class TrainingRun
         _steps.Clear();
         _epochs.Clear();
         _ledger.Clear();
+        _paces.ForgetAfter(-1);
         _from = state.RestoreStep;
         _epochSoFar = state.EpochSoFar;
         Saving.Clear();
@@ -143,13 +145,20 @@ internal sealed class TrainingRun
         return sums;
     }
 
-    /// <summary>Epochs before, losses and visits up to, <paramref name="step"/> that are not committed; the losses thinned to a few thousand.</summary>
-    public (IReadOnlyList<EpochRecord> Epochs, IReadOnlyList<LossPoint> Losses, IReadOnlyList<EpochVisits> Ledger) HistoryUpTo(long step, bool includeEpochAtStep)
+    /// <summary>How fast it goes now.</summary>
+    public void AddPace(double samplesPerSecond) => _paces.Add(new PacePoint(Known, samplesPerSecond, MaxStaleness));
+
+    /// <summary>Epochs before, losses, visits and paces up to, <paramref name="step"/> that are not committed; the losses thinned to a few thousand.</summary>
+    public RunHistory HistoryUpTo(long step, bool includeEpochAtStep)
     {
         var history = new LossHistory();
         for (var i = _from; i < Math.Min(step, Known); i++)
             history.Add(new LossPoint(i + 1, _steps[(int)(i - _from)].MeanLoss));
-        return ([.. _epochs.Where(epoch => epoch.Step < step || (includeEpochAtStep && epoch.Step == step))], history.Points, [.. _ledger.Where(visits => visits.Step <= step)]);
+        return new RunHistory(
+            [.. _epochs.Where(epoch => epoch.Step < step || (includeEpochAtStep && epoch.Step == step))],
+            history.Points,
+            [.. _ledger.Where(visits => visits.Step <= step)],
+            [.. _paces.Points.Where(pace => pace.Step <= step)]);
     }
 
     /// <summary>After a commit of <paramref name="step"/>: what is journalled need not be kept here.</summary>
@@ -160,10 +169,18 @@ internal sealed class TrainingRun
         _from = step;
         _epochs.RemoveAll(epoch => epoch.Step < step);
         _ledger.RemoveAll(visits => visits.Step <= step);
+        _paces.ForgetUpTo(step);
         foreach (var older in Saving.Keys.Where(saving => saving <= step).ToArray())
             Saving.Remove(older);
     }
 }
+
+/// <summary>What became of a job since its last commit.</summary>
+/// <param name="Epochs">judged</param>
+/// <param name="Losses">by step</param>
+/// <param name="Ledger">visits of the epochs that ended</param>
+/// <param name="Paces">how fast it went</param>
+internal sealed record RunHistory(IReadOnlyList<EpochRecord> Epochs, IReadOnlyList<LossPoint> Losses, IReadOnlyList<EpochVisits> Ledger, IReadOnlyList<PacePoint> Paces);
 
 /// <summary>A worker that is ready, and the node it is on.</summary>
 internal sealed record JobWorker(IActorRef Actor, Address Address, int Uid)

@@ -49,6 +49,9 @@ public sealed record ProgressDocument(
 /// <summary>The mean training loss of a step.</summary>
 public sealed record LossDocument(long Step, double Loss);
 
+/// <summary>How fast a job went just before a step was done; the staleness of asynchronous training is the most until then.</summary>
+public sealed record PaceDocument(long Step, double SamplesPerSecond, long? MaxStaleness);
+
 /// <summary>A plan of who computes what, which the loss or the arrival of someone ended.</summary>
 public sealed record GenerationDocument(long Generation, long? RestoreStep, string Reason, DateTimeOffset At);
 
@@ -61,6 +64,7 @@ public sealed record JobResultDocument(
 /// <param name="Progress">its latest moment</param>
 /// <param name="Submitted">when</param>
 /// <param name="Losses">by step, thinned to at most a few thousand points</param>
+/// <param name="Paces">samples per second by step, thinned to at most a thousand points</param>
 /// <param name="History">what each epoch ended with</param>
 /// <param name="Generations">the latest, the oldest first</param>
 /// <param name="Consistency">how far workers may drift apart: bsp, ssp or asp</param>
@@ -72,6 +76,7 @@ public sealed record JobDocument(
     ProgressDocument Progress,
     DateTimeOffset Submitted,
     IReadOnlyList<LossDocument> Losses,
+    IReadOnlyList<PaceDocument> Paces,
     IReadOnlyList<EpochDocument> History,
     IReadOnlyList<GenerationDocument> Generations,
     IReadOnlyList<long> Checkpoints,
@@ -84,6 +89,7 @@ public sealed record JobDocument(
         ProgressDocument.Of(job.Progress),
         job.Summary.Submitted,
         [.. job.Losses.Select(loss => new LossDocument(loss.Step, loss.Loss))],
+        [.. job.Paces.Select(pace => new PaceDocument(pace.Step, pace.SamplesPerSecond, pace.MaxStaleness))],
         [.. job.Epochs.Select(EpochDocument.Of)],
         [.. job.Generations.Select(generation => new GenerationDocument(generation.Generation.Number, generation.RestoreStep, generation.Reason, generation.At))],
         job.CommittedCheckpoints,

@@ -40,6 +40,7 @@ internal sealed class SampleMessages(IActorRef actor)
     private static readonly EpochVisits[] Ledger = [new(1, 100, 1000, 1000, true), new(2, 200, 999, 1000, false)];
     private static readonly GenerationRecord[] Generations = [new(new(1), 0, "start", Time), new(Generation, null, "a worker left", Time)];
     private static readonly LossPoint[] Losses = [new(1, 2.3), new(long.MaxValue, double.Epsilon)];
+    private static readonly PacePoint[] Paces = [new(1, 12345.6, null), new(long.MaxValue, double.Epsilon, 3)];
 
     private static readonly Dictionary<string, IReadOnlyDictionary<string, double>> Metrics = new()
     {
@@ -216,17 +217,17 @@ internal sealed class SampleMessages(IActorRef actor)
         yield return Summary with { Submitted = DateTimeOffset.MaxValue };
         yield return Result;
         yield return Result with { MaxStaleness = 3 };
-        yield return new JobDetails(Summary, JobSpecs.Full, Progress, Epochs, Losses, [200, 400], Result) { Ledger = Ledger, Generations = Generations };
+        yield return new JobDetails(Summary, JobSpecs.Full, Progress, Epochs, Losses, [200, 400], Result) { Ledger = Ledger, Generations = Generations, Paces = Paces };
         yield return new JobDetails(Summary, JobSpecs.Plain, Progress, [], [], [], null);
         yield return new TrainingProtocol.Events.JobSubmitted(Job, JobSpecs.Full, Plan, Time) { Trace = Trace };
         yield return new TrainingProtocol.Events.GenerationOpened(Generation, 200, "a worker left", Time);
         yield return new TrainingProtocol.Events.GenerationOpened(Generation, null, "", Time);
-        yield return new TrainingProtocol.Events.CheckpointCommitted(200, Epochs, Losses, new StepStatistics(32, 70.5), TimeSpan.FromTicks(123456789), [100, 200]) { Ledger = Ledger };
+        yield return new TrainingProtocol.Events.CheckpointCommitted(200, Epochs, Losses, new StepStatistics(32, 70.5), TimeSpan.FromTicks(123456789), [100, 200]) { Ledger = Ledger, Paces = Paces };
         yield return new TrainingProtocol.Events.CheckpointCommitted(200, Epochs, Losses, default, TimeSpan.Zero, [200]) { MaxStaleness = 3 };
         yield return new TrainingProtocol.Events.VersionReserved(Version);
         yield return new TrainingProtocol.Events.VersionHandedOver(Version, 7, "ab", new Dictionary<string, IReadOnlyDictionary<string, double>> { ["test"] = new Dictionary<string, double> { ["loss"] = 0.5 } });
         yield return new TrainingProtocol.Events.JobInterrupted(Time);
-        yield return new TrainingProtocol.Events.JobCompleted(Result, Epochs, Losses, Time) { Ledger = Ledger };
+        yield return new TrainingProtocol.Events.JobCompleted(Result, Epochs, Losses, Time) { Ledger = Ledger, Paces = Paces };
         yield return new TrainingProtocol.Events.JobEnded(JobStatus.Failed, "no more memory", Time);
         yield return new TrainingProtocol.Events.JobEnded(JobStatus.Cancelled, null, Time);
         yield return new TrainingProtocol.Events.JobAllocated(Job, Time);

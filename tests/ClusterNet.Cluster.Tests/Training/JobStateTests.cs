@@ -56,6 +56,36 @@ public class JobStateTests
         },
         iter: 50);
 
+    [Fact]
+    public void Paces_of_a_job_of_any_length_stay_few_and_cover_all_of_it() => Gen.Int[1, 40_000].Sample(
+        points =>
+        {
+            var history = new PaceHistory();
+            for (var step = 1; step <= points; step++)
+                history.Add(new PacePoint(step, step, null));
+            Assert.InRange(history.Points.Count, Math.Min(points, PaceHistory.Capacity / 2), PaceHistory.Capacity - 1);
+            var distances = history.Points.Zip(history.Points.Skip(1), (a, b) => b.Step - a.Step).ToArray();
+            Assert.True(history.Points[0].Step == 1 && distances.All(distance => distance > 0));
+            Assert.InRange(points - history.Points[^1].Step, 0, distances.Append(1).Max());
+            history.ForgetAfter(points / 2);
+            history.ForgetUpTo(points / 4);
+            Assert.All(history.Points, point => Assert.InRange(point.Step, (points / 4) + 1, points / 2));
+        },
+        iter: 50);
+
+    [Fact]
+    public void Going_back_in_steps_goes_back_in_paces_too()
+    {
+        var spec = TestJobs.Xor();
+        var state = new JobState();
+        state.Apply(new TrainingProtocol.Events.JobSubmitted(TestJobs.Id, spec, TestJobs.PlanOf(spec, TestJobs.Layout(9)), DateTimeOffset.UnixEpoch));
+        state.Apply(new TrainingProtocol.Events.CheckpointCommitted(10, [], [], default, TimeSpan.Zero, [10]) { Paces = [new(4, 100, null), new(9, 110, null)] });
+        state.Apply(new TrainingProtocol.Events.CheckpointCommitted(20, [], [], default, TimeSpan.Zero, [10, 20]) { Paces = [new(15, 120, null)] });
+        Assert.Equal([4, 9, 15], state.Paces.Points.Select(point => point.Step));
+        state.Apply(new TrainingProtocol.Events.GenerationOpened(new Generation(2), 10, "a shard is lost", DateTimeOffset.UnixEpoch));
+        Assert.Equal([4, 9], state.Paces.Points.Select(point => point.Step));
+    }
+
     [Theory]
     [InlineData(1, 10)]
     [InlineData(10, 10)]

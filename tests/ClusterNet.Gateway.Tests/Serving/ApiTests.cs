@@ -29,6 +29,8 @@ public sealed class ApiTests(Gateways gateways) : IClassFixture<Gateways>
             using var shown = await SendAsync(http, "GET", $"/api/jobs/{id}", HttpStatusCode.OK);
             Assert.Equal("completed", shown.RootElement.GetProperty("progress").GetProperty("status").GetString());
             Assert.NotEqual(0, shown.RootElement.GetProperty("losses").GetArrayLength());
+            Assert.All(shown.RootElement.GetProperty("paces").EnumerateArray(), pace => Assert.True(pace.GetProperty("samples_per_second").GetDouble() > 0));
+            Assert.NotEqual(0, shown.RootElement.GetProperty("paces").GetArrayLength());
             var weights = shown.RootElement.GetProperty("result").GetProperty("weights_sha256").GetString();
             using var jobs = await SendAsync(http, "GET", "/api/jobs", HttpStatusCode.OK);
             Assert.Contains(jobs.RootElement.GetProperty("jobs").EnumerateArray(), one => one.GetProperty("job").GetString() == id);

@@ -43,7 +43,8 @@ export function job(main, {signal, parameters: [name], failed}) {
   const figures = tiles(['Step', 'Epoch', 'Training loss', 'Throughput', 'Staleness', 'Checkpoint']);
   const loss = lineChart({title: 'Loss', x: 'step'});
   const metrics = lineChart({title: 'Metrics on the validation part', x: 'step', scale: true});
-  const throughput = lineChart({title: 'Throughput, samples per second, since this page was opened', x: 'after', xText: value => `${number(value, 0)} s`});
+  const throughput = lineChart({title: 'Throughput', x: 'step'});
+  const staleness = lineChart({title: 'Staleness: the most steps that a gradient was behind', x: 'step'});
   const choice = h('select', {id: 'metric'});
   const marks = table('Generations and failures, the newest first', [
     {title: 'Generation', number: true, cell: mark => mark.generation},
@@ -54,13 +55,12 @@ export function job(main, {signal, parameters: [name], failed}) {
   const result = h('section', {class: 'card', hidden: true});
   fill(main, h('h1', {}, name, ' ', state), bar, h('p'), figures.element, h('div', {class: 'grid'}, loss.element,
     (metrics.element.insertBefore(h('div', {class: 'row'}, h('div', {}, h('label', {for: 'metric'}, 'Metric'), choice)), metrics.element.children[1]), metrics.element)), h('p'),
-    result, h('section', {class: 'card'}, h('h2', {}, 'What happened'), marks.element), throughput.element);
-  signal.addEventListener('abort', () => [loss, metrics, throughput].forEach(chart => chart.dispose()));
+    result, h('section', {class: 'card'}, h('h2', {}, 'What happened'), marks.element), h('div', {class: 'grid'}, throughput.element, staleness.element));
+  signal.addEventListener('abort', () => [loss, metrics, throughput, staleness].forEach(chart => chart.dispose()));
 
-  const started = performance.now();
-  const speeds = [];
   let details = null;
   let losses = [];
+  let paces = [];
   choice.addEventListener('change', drawMetrics);
   follow();
 
@@ -85,6 +85,7 @@ export function job(main, {signal, parameters: [name], failed}) {
   async function refresh() {
     details = await get(path, signal);
     losses = details.losses.map(point => [point.step, point.loss]);
+    paces = details.paces;
     progress(details.progress);
     marks.update(details.generations.toReversed());
     figures.set('Checkpoint', details.checkpoints.length ? number(details.checkpoints.at(-1), 0) : '–', h('small', {}, ' step'));
@@ -108,7 +109,7 @@ export function job(main, {signal, parameters: [name], failed}) {
   async function moved(now) {
     progress(now);
     if (now.training_loss !== null && (!losses.length || now.step > losses.at(-1)[0])) losses.push([now.step, now.training_loss]);
-    if (now.samples_per_second > 0) speeds.push([(performance.now() - started) / 1000, now.samples_per_second]);
+    if (now.samples_per_second > 0 && now.step > (paces.at(-1)?.step ?? 0)) paces.push(now);
     const latest = details.history.at(-1)?.epoch ?? 0;
     // an epoch was judged, or what was computed after a checkpoint is computed again
     if ((now.latest_epoch && now.latest_epoch.epoch !== latest) || now.status !== details.progress.status || (losses.length && now.step < losses.at(-1)[0])) await refresh();
@@ -143,8 +144,11 @@ export function job(main, {signal, parameters: [name], failed}) {
     if (validation.length) series.push({name: 'validation', points: validation.map(epoch => [epoch.step, epoch.validation.loss]), dots: true});
     loss.draw({series, marks: marksOf()});
     drawMetrics();
-    throughput.element.hidden = speeds.length === 0;
-    throughput.draw({series: [{name: 'samples per second', points: speeds}], marks: []});
+    throughput.element.hidden = paces.length === 0;
+    throughput.draw({series: [{name: 'samples per second', points: paces.map(pace => [pace.step, pace.samples_per_second])}], marks: marksOf()});
+    const stale = paces.filter(pace => pace.max_staleness !== null);
+    staleness.element.hidden = stale.length === 0;
+    staleness.draw({series: [{name: 'steps', points: stale.map(pace => [pace.step, pace.max_staleness])}], marks: marksOf()});
   }
 
   function drawMetrics() {

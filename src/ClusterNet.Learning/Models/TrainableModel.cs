@@ -83,6 +83,7 @@ public sealed class TrainableModel : IDisposable
         Module.Dispose();
         _weights.Dispose();
         Random.Dispose();
+        NativeHeap.GiveBack();
     }
 
     /// <summary>Prepares this thread and the module for a computation.</summary>

@@ -20,7 +20,7 @@ internal static partial class NativeHeap
     {
         if (IsChosen("MALLOC_TRIM_THRESHOLD_", "MALLOC_MMAP_THRESHOLD_", "GLIBC_TUNABLES"))
             return;
-        SetOptions((MapThreshold, 32 << 20), (TrimThreshold, 1 << 30));
+        Call(static () => SetOption(MapThreshold, 32 << 20) & SetOption(TrimThreshold, 1 << 30));
     }
 
     /// <summary>Whether memory is zero as it is handed out.</summary>
@@ -31,20 +31,22 @@ internal static partial class NativeHeap
     {
         // glibc fills with the complement: what is handed out is zero, what is freed has all bits set, which is not a number
         if (!IsClean)
-            SetOptions((Perturb, 0xff));
+            Call(static () => SetOption(Perturb, 0xff));
         IsClean = true;
     }
 
+    /// <summary>Gives what lies free back to the system, holes between what is in use too. For when a model is let go: the next one has other sizes, and what is kept for ever between them would add up.</summary>
+    public static void GiveBack() => Call(static () => Trim(0));
+
     private static bool IsChosen(params string[] names) => names.Any(name => Environment.GetEnvironmentVariable(name) is not null);
 
-    private static void SetOptions(params ReadOnlySpan<(int Option, int Value)> options)
+    private static void Call(Func<int> function)
     {
         if (!OperatingSystem.IsLinux())
             return;
         try
         {
-            foreach (var (option, value) in options)
-                _ = SetOption(option, value);
+            _ = function();
         }
         catch (Exception e) when (e is DllNotFoundException or EntryPointNotFoundException)
         {
@@ -54,4 +56,7 @@ internal static partial class NativeHeap
 
     [LibraryImport("libc", EntryPoint = "mallopt")]
     private static partial int SetOption(int option, int value);
+
+    [LibraryImport("libc", EntryPoint = "malloc_trim")]
+    private static partial int Trim(nuint kept);
 }

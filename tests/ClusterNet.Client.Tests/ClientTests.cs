@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using System.Globalization;
+using Akka.Actor;
 using ClusterNet.Cluster.Serving;
 using ClusterNet.Data;
 using Microsoft.Extensions.DependencyInjection;
@@ -111,6 +112,61 @@ public sealed class ClientTests(ServedCluster served) : IClassFixture<ServedClus
     }
 
     [Fact]
+    public async Task However_often_it_asks_by_message_nodes_keep_few_ways_back()
+    {
+        var client = served.Client("message");
+        var sample = Samples.Prepared([30], new float[30]);
+        await client.PredictAsync(ServedCluster.Model, sample);
+        var before = await WaysBackAsync();
+        for (var i = 0; i < 50; i++)
+            await Task.WhenAll(Enumerable.Range(0, 4).Select(_ => client.PredictAsync(ServedCluster.Model, sample)));
+        // at each node, one for each question that was under way together
+        Assert.InRange(await WaysBackAsync() - before, 0, 8);
+
+        async Task<int> WaysBackAsync()
+        {
+            var ways = 0;
+            foreach (var node in new[] { served.First, served.Second })
+                ways += ((ActorRefWithCell)await node.System.ActorSelection("/system/receptionist").ResolveOne(TimeSpan.FromSeconds(10))).Children.Count();
+            return ways;
+        }
+    }
+
+    [Fact]
+    public async Task An_answer_that_comes_too_late_is_not_taken_for_the_next_one_s()
+    {
+        using var system = ActorSystem.Create("late");
+        var asked = new List<(object Message, IActorRef From)>();
+        var arrived = new SemaphoreSlim(0);
+        var client = system.ActorOf(Props.CreateBy(new Recording(Record)));
+        var askers = new Messages.Askers(system, client);
+        await Assert.ThrowsAsync<TimeoutException>(() => askers.AskAsync("first", TimeSpan.FromMilliseconds(50), default));
+        var second = askers.AskAsync("second", TimeSpan.FromMinutes(1), default);
+        await arrived.WaitAsync();
+        await arrived.WaitAsync();
+        asked[0].From.Tell("late");
+        asked[1].From.Tell("answer");
+        Assert.Equal("answer", await second);
+        // and one that had its answer asks again
+        var third = askers.AskAsync("third", TimeSpan.FromMinutes(1), default);
+        await arrived.WaitAsync();
+        Assert.Equal(asked[1].From, asked[2].From);
+        asked[2].From.Tell("another");
+        Assert.Equal("another", await third);
+        using var gone = new CancellationTokenSource();
+        var fourth = askers.AskAsync("fourth", TimeSpan.FromMinutes(1), gone.Token);
+        await gone.CancelAsync();
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => fourth);
+
+        void Record(object message, IActorRef from)
+        {
+            lock (asked)
+                asked.Add((message, from));
+            arrived.Release();
+        }
+    }
+
+    [Fact]
     public async Task A_trace_goes_on_in_the_gateway()
     {
         var seen = new List<Activity>();
@@ -150,6 +206,22 @@ public sealed class ClientTests(ServedCluster served) : IClassFixture<ServedClus
         Assert.Contains("UseGrpc", Assert.Throws<InvalidOperationException>(nowhere.GetRequiredService<IClusterNetClient>).Message, StringComparison.Ordinal);
         Assert.Throws<ArgumentException>(() => new ClusterNetClientOptions().UseCluster(["nonsense"]));
         Assert.Throws<ArgumentException>(() => new ClusterNetClientOptions().UseGrpc(new Uri("ftp://host/")));
+    }
+
+    private sealed class Recorder : ReceiveActor
+    {
+        public Recorder(Action<object, IActorRef> record) => ReceiveAny(message => record(message, Sender));
+    }
+
+    private sealed class Recording(Action<object, IActorRef> record) : IIndirectActorProducer
+    {
+        public Type ActorType => typeof(Recorder);
+
+        public ActorBase Produce() => new Recorder(record);
+
+        public void Release(ActorBase actor)
+        {
+        }
     }
 
     private static IReadOnlyList<object?> Values(double?[] row) => [.. row.Cast<object?>()];

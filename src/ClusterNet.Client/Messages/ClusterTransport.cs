@@ -30,14 +30,10 @@ internal sealed class ClusterTransport : ITransport
     private readonly Contact[] _contacts;
     private readonly ClientTls? _tls;
     private readonly TimeSpan _silence;
-    private readonly Lazy<(ActorSystem System, IActorRef Client)> _road;
+    private readonly Lock _lock = new();
+    private (ActorSystem System, Askers Askers)? _road;
 
-    public ClusterTransport(Contact[] contacts, ClientTls? tls, TimeSpan silence)
-    {
-        (_contacts, _tls, _silence) = (contacts, tls, silence);
-        // what goes wrong is tried again with the next request
-        _road = new(Connect, LazyThreadSafetyMode.PublicationOnly);
-    }
+    public ClusterTransport(Contact[] contacts, ClientTls? tls, TimeSpan silence) => (_contacts, _tls, _silence) = (contacts, tls, silence);
 
     public string Name => "message";
 
@@ -58,8 +54,8 @@ internal sealed class ClusterTransport : ITransport
 
     public async ValueTask DisposeAsync()
     {
-        if (_road.IsValueCreated)
-            await _road.Value.System.Terminate().ConfigureAwait(false);
+        if (_road is { } road)
+            await road.System.Terminate().ConfigureAwait(false);
     }
 
     private async Task<Prediction> AskAsync(ServingRequest request, TimeSpan left, CancellationToken cancel)
@@ -74,14 +70,18 @@ internal sealed class ClusterTransport : ITransport
         var isLast = left + _grace <= _silence;
         try
         {
-            return await _road.Value.Client.Ask<object>(new ClusterClient.Send(RouterPath, request, localAffinity: true), isLast ? left + _grace : _silence, cancel).ConfigureAwait(false) switch
+            return await Road().Askers.AskAsync(new ClusterClient.Send(RouterPath, request, localAffinity: true), isLast ? left + _grace : _silence, cancel).ConfigureAwait(false) switch
             {
                 ServingServed served => Read(served),
                 ServingRefused refused => throw Read(refused),
                 var other => throw new PredictionFailedException(FailureKind.Failed, $"a node answered {other.GetType().Name}: it is of another version"),
             };
         }
-        catch (AskTimeoutException error)
+        catch (InvalidOperationException error)
+        {
+            throw new PredictionFailedException(FailureKind.Unavailable, $"the connection was closed by a node ({string.Join(", ", (IEnumerable<Contact>)_contacts)}); see that both sides' certificates are of authorities that the other one knows", inner: error);
+        }
+        catch (TimeoutException error)
         {
             throw isLast ? Late(error) : new PredictionFailedException(FailureKind.Unavailable, $"no answer from any node ({string.Join(", ", (IEnumerable<Contact>)_contacts)}) within {_silence.TotalSeconds:0.#} s", inner: error);
         }
@@ -186,13 +186,24 @@ internal sealed class ClusterTransport : ITransport
         return UnsafeByteOperations.UnsafeWrap(bytes);
     }
 
-    private (ActorSystem System, IActorRef Client) Connect()
+    /// <summary>Made by the first request; what goes wrong with it is tried again by the next. Akka ends a system whose TLS a node refused: then it is made anew.</summary>
+    private (ActorSystem System, Askers Askers) Road()
+    {
+        lock (_lock)
+        {
+            if (_road is not { } road || road.System.WhenTerminated.IsCompleted)
+                _road = road = Connect();
+            return road;
+        }
+    }
+
+    private (ActorSystem System, Askers Askers) Connect()
     {
         Setup[] setups = [BootstrapSetup.Create().WithConfig(Configuration(_contacts[0].OwnAddress(), _tls is not null)), .. _tls is null ? [] : new Setup[] { _tls.Setup() }];
         var system = ActorSystem.Create("clusternet-client", ActorSystemSetup.Create(setups));
         var protocol = _tls is null ? "akka.tcp" : "akka.ssl.tcp";
         var receptionists = _contacts.Select(contact => (ActorPath)(new RootActorPath(new Address(protocol, SystemName, contact.Host, contact.Port)) / "system" / "receptionist"));
-        return (system, system.ActorOf(ClusterClient.Props(ClusterClientSettings.Create(system).WithInitialContacts([.. receptionists])), "client"));
+        return (system, new Askers(system, system.ActorOf(ClusterClient.Props(ClusterClientSettings.Create(system).WithInitialContacts([.. receptionists])), "client")));
     }
 
     private static Config Configuration(string own, bool isEncrypted) => ConfigurationFactory.ParseString($$"""

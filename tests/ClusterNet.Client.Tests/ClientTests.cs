@@ -133,6 +133,17 @@ public sealed class ClientTests(ServedCluster served) : IClassFixture<ServedClus
     }
 
     [Fact]
+    public async Task One_that_is_disposed_of_connects_no_more()
+    {
+        var options = new ClusterNetClientOptions();
+        options.UseCluster([served.First.Address.ToString()]);
+        var client = new RetryingClient(options);
+        await client.PredictAsync(ServedCluster.Model, Samples.Prepared([30], new float[30]));
+        await client.DisposeAsync();
+        await Assert.ThrowsAsync<ObjectDisposedException>(() => client.PredictAsync(ServedCluster.Model, Samples.Prepared([30], new float[30])));
+    }
+
+    [Fact]
     public async Task An_answer_that_comes_too_late_is_not_taken_for_the_next_one_s()
     {
         using var system = ActorSystem.Create("late");

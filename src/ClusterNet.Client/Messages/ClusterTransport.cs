@@ -32,6 +32,7 @@ internal sealed class ClusterTransport : ITransport
     private readonly TimeSpan _silence;
     private readonly Lock _lock = new();
     private (ActorSystem System, Askers Askers)? _road;
+    private bool _isDisposed;
 
     public ClusterTransport(Contact[] contacts, ClientTls? tls, TimeSpan silence) => (_contacts, _tls, _silence) = (contacts, tls, silence);
 
@@ -54,8 +55,11 @@ internal sealed class ClusterTransport : ITransport
 
     public async ValueTask DisposeAsync()
     {
-        if (_road is { } road)
-            await road.System.Terminate().ConfigureAwait(false);
+        (ActorSystem System, Askers Askers)? road;
+        lock (_lock)
+            (road, _isDisposed) = (_road, true);
+        if (road is { } made)
+            await made.System.Terminate().ConfigureAwait(false);
     }
 
     private async Task<Prediction> AskAsync(ServingRequest request, TimeSpan left, CancellationToken cancel)
@@ -77,7 +81,7 @@ internal sealed class ClusterTransport : ITransport
                 var other => throw new PredictionFailedException(FailureKind.Failed, $"a node answered {other.GetType().Name}: it is of another version"),
             };
         }
-        catch (InvalidOperationException error)
+        catch (InvalidOperationException error) when (error is not ObjectDisposedException)
         {
             throw new PredictionFailedException(FailureKind.Unavailable, $"the connection was closed by a node ({string.Join(", ", (IEnumerable<Contact>)_contacts)}); see that both sides' certificates are of authorities that the other one knows", inner: error);
         }
@@ -191,6 +195,7 @@ internal sealed class ClusterTransport : ITransport
     {
         lock (_lock)
         {
+            ObjectDisposedException.ThrowIf(_isDisposed, this);
             if (_road is not { } road || road.System.WhenTerminated.IsCompleted)
                 _road = road = Connect();
             return road;

@@ -93,6 +93,22 @@ internal sealed class NetworkNamespaces : ClusterPlace, IAsyncDisposable
             await Tool.RunAsync("ip", "link", "set", Cable(node), "down");
     }
 
+    /// <summary>Nobody hangs in connecting to a side that is cut off: Akka keeps waiting whoever comes from there meanwhile, and a node that starts again would be taken for dead.</summary>
+    public async Task RequireNoLongConnectingAsync(IReadOnlyList<int> nodes)
+    {
+        using var pace = new PeriodicTimer(TimeSpan.FromMilliseconds(500));
+        for (var look = 0; look < 8; look++)
+        {
+            foreach (var node in nodes)
+            {
+                // timer:(on,7.764ms,3): the third repetition of a SYN goes out after seven seconds, the second after three
+                var connecting = await Tool.RunAsync("ip", "netns", "exec", Name(node), "ss", "-Htno", "state", "syn-sent");
+                Assert.DoesNotMatch(@"timer:\(on,[^,]*,([3-9]|\d\d)\)", connecting);
+            }
+            await pace.WaitForNextTickAsync();
+        }
+    }
+
     /// <summary>All reach each other again.</summary>
     public async Task HealAsync()
     {

@@ -40,6 +40,9 @@ public sealed class PartitionTests(ITestOutputHelper output)
         Assert.All(larger, node => Assert.True(node.Process.IsRunning, $"{node.Name} has ended too: {node.Process}"));
         await cluster.UntilCheckpointAsync(job, await cluster.Store.LatestCheckpointAsync(job) + 1);
 
+        if (!isUnplugged)
+            await network.RequireNoLongConnectingAsync([.. larger.Select(ProcessCluster.IndexOf)]);
+
         await network.HealAsync();
         await cluster.RestartAsync(smaller);
         await SameHash.RequireAsync(file, steps, await cluster.EndOfAsync(job));

@@ -61,24 +61,30 @@ internal sealed partial class ParameterShardActor
 
     private void Act(PushOutcome outcome)
     {
+        foreach (var (step, round, partials) in _state!.NewNorms)
+            Share(step, round, partials);
         if (outcome == PushOutcome.ExchangeNorms)
-            ShareOwnNorms();
+            Timers.StartSingleTimer(Tick.RepeatNorms, Tick.RepeatNorms, RepeatInterval);
         else if (outcome == PushOutcome.Advanced)
             Advance();
     }
 
-    /// <summary>Tells the other shards what they need of this one. Repeated until this one has what it needs of them: then they have it too, or will ask.</summary>
-    private void ShareOwnNorms()
+    /// <summary>Tells the other shards again what they need of this one, until this one has what it needs of them: then they have it too, or will ask.</summary>
+    private void ShareAgain()
     {
-        if (_state?.OpenRound is not { } round || _shards.Count == 0)
+        if (_state?.OpenRound is not { } open || _shards.Count == 0)
             return;
-        var own = _state.OwnNorms(_state.Version, round.Round)!;
+        Share(_state.Version, open.Round, _state.OwnNorms(_state.Version, open.Round)!);
+        Timers.StartSingleTimer(Tick.RepeatNorms, Tick.RepeatNorms, RepeatInterval);
+    }
+
+    private void Share(long step, int round, double[] partials)
+    {
         for (var i = 0; i < _shards.Count; i++)
         {
-            if (i != _state.Shard.Index)
-                _shards[i].Tell(new Commands.ShareNorms(_state.Shard with { Index = i }, _state.Shard.Index, _state.Version, round.Round, own, IsAnswer: false));
+            if (i != _state!.Shard.Index)
+                _shards[i].Tell(new Commands.ShareNorms(_state.Shard with { Index = i }, _state.Shard.Index, step, round, partials, IsAnswer: false));
         }
-        Timers.StartSingleTimer(Tick.RepeatNorms, Tick.RepeatNorms, RepeatInterval);
     }
 
     private void Advance()

@@ -220,7 +220,7 @@ internal sealed partial class ParameterShardActor : ReceiveActor, IWithTimers
     private void Meet(Commands.Meet meet)
     {
         _shards = meet.Shards;
-        ShareOwnNorms();
+        ShareAgain();
     }
 
     private void Close(Commands.Close close)
@@ -260,7 +260,7 @@ internal sealed partial class ParameterShardActor : ReceiveActor, IWithTimers
                 Context.Stop(Self);
                 break;
             case Tick.RepeatNorms:
-                ShareOwnNorms();
+                ShareAgain();
                 break;
         }
     }

@@ -107,6 +107,11 @@ internal sealed partial class ParameterShardState
     /// <summary>Whether the push that was offered last was there already.</summary>
     public bool WasRepeated { get; private set; }
 
+    /// <summary>
+    /// What the last offer computed of this shard's partial norms: the other shards wait for each of them, also where this one waits for nobody, since theirs were here first.
+    /// </summary>
+    public IReadOnlyList<(long Step, int Round, double[] Partials)> NewNorms { get; private set; } = [];
+
     public void Enter(Generation generation) => Generation = generation;
 
     /// <summary>Version 0: initial weights, as many as <see cref="Range"/> is long; the optimizer starts afresh.</summary>
@@ -162,6 +167,7 @@ internal sealed partial class ParameterShardState
     public PushOutcome Offer(Commands.Push push)
     {
         WasRepeated = false;
+        NewNorms = [];
         var outcome = Judge(push);
         if (outcome != PushOutcome.Wait)
         {
@@ -206,6 +212,7 @@ internal sealed partial class ParameterShardState
     /// <returns><see cref="PushOutcome.Wait"/>, <see cref="PushOutcome.ExchangeNorms"/> (another round), <see cref="PushOutcome.Advanced"/> or why it was not taken</returns>
     public PushOutcome Offer(Commands.ShareNorms norms)
     {
+        NewNorms = [];
         if (norms.Step != Version)
             return norms.Step < Version ? PushOutcome.AlreadyDone : PushOutcome.NotYet;
         if (norms.From < 0 || norms.From >= _shards || norms.From == Shard.Index || norms.Round is < 0 or > 1)
@@ -286,12 +293,15 @@ internal sealed partial class ParameterShardState
     /// <summary>Carries the update on as far as the norms that are here allow.</summary>
     private PushOutcome GoOn()
     {
+        var own = new List<(long Step, int Round, double[] Partials)>();
+        NewNorms = own;
         while (_updater.NeedsNorms)
         {
             if (_ownNorms.Count == _round)
             {
                 _ownNorms.Add(_updater.Partials());
                 _norms[(_round, Shard.Index)] = _ownNorms[_round];
+                own.Add((Version, _round, _ownNorms[_round]));
             }
             if (OpenRound is { Lacking.Count: > 0 })
                 return PushOutcome.ExchangeNorms;

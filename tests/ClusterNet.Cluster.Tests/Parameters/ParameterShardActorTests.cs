@@ -232,6 +232,28 @@ public class ParameterShardActorTests : TestKit
     }
 
     [Fact]
+    public async Task A_shard_that_has_all_the_others_norms_when_its_own_are_there_tells_them_all_the_same()
+    {
+        var training = new TrainingSpec { Slices = 1, Clip = new ClipSpec(null, 1), Optimizer = new OptimizerSpec { Kind = OptimizerKind.Lamb, LearningRate = 1 } };
+        var setup = TestJobs.Setup(TestJobs.Layout(1025), training, 2);
+        var shard = Sys.ActorOf(ParameterShardActor.PropsFor(Sys));
+        var (worker, other) = (CreateTestProbe(), CreateTestProbe());
+        shard.Tell(new Commands.Open(Shard, new Generation(1), setup, 0, worker.Ref));
+        await worker.ExpectMsgAsync<Queries.PullInitial>();
+        worker.Reply(new Replies.Pulled(Shard, new Generation(1), 0, TestJobs.Payload(TestJobs.Values(1024, 1))));
+        await ExpectMsgAsync<Replies.Opened>();
+        shard.Tell(new Commands.Meet(Shard, new Generation(1), [shard, other.Ref]));
+        for (var round = 0; round < 2; round++)
+            other.Send(shard, new Commands.ShareNorms(Shard, 1, 0, round, round == 0 ? [4] : [4, 9], IsAnswer: false));
+        worker.Send(shard, new Commands.Push(Shard, new Generation(1), 0, new TreeNode(0, 0), TestJobs.Payload(TestJobs.Values(1024, 2)), new StepStatistics(1, 1)));
+        await worker.ExpectMsgAsync<Replies.Pulled>();
+        // it waits for nothing any more, so that nothing would have it repeat what it had not said
+        Assert.Equal(0, (await other.ExpectMsgAsync<Commands.ShareNorms>()).Round);
+        Assert.Equal(1, (await other.ExpectMsgAsync<Commands.ShareNorms>()).Round);
+        await other.ExpectNoMsgAsync(TimeSpan.Zero);
+    }
+
+    [Fact]
     public async Task With_backups_who_is_late_gets_the_latest_weights_and_backups_hear_of_it()
     {
         var shard = Sys.ActorOf(ParameterShardActor.PropsFor(Sys));

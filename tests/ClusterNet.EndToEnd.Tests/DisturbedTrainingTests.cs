@@ -11,7 +11,7 @@ public sealed class DisturbedTrainingTests(ITestOutputHelper output)
     [SkippableTheory]
     [InlineData("breast-cancer.yaml", 1300, 50)]
     [InlineData("digits-cnn.yaml", 160, 10)]
-    [InlineData("digits-gru.yaml", 160, 10)]
+    [InlineData("digits-gru.yaml", 200, 10)]
     public async Task Killed_in_mid_training_and_resumed(string file, int steps, int every)
     {
         Skip.If(OperatingSystem.IsWindows(), "signals are of Unix");

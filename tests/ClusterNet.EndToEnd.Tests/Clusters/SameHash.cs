@@ -6,7 +6,8 @@ namespace ClusterNet.EndToEnd.Tests.Clusters;
 /// <summary>Compares how a job of a cluster ended with one process that nobody disturbed.</summary>
 internal static class SameHash
 {
-    private const int Every = 20;
+    /// <summary>Steps from one checkpoint to the next.</summary>
+    public const int Every = 20;
 
     private static readonly ConcurrentDictionary<(string File, int Steps), Lazy<Task<string>>> _undisturbed = new();
 

@@ -13,7 +13,11 @@ namespace ClusterNet.Benchmarks.Local;
 /// <param name="Rounds">pairs of measurements of each workload</param>
 /// <param name="Slices">of the cluster's batch</param>
 /// <param name="Shards">of the cluster's weights</param>
-internal sealed record LocalSettings(TimeSpan Duration, int Rounds, int Slices, int Shards);
+internal sealed record LocalSettings(TimeSpan Duration, int Rounds, int Slices, int Shards)
+{
+    /// <summary>So many that the parts of the last layers are updated while the first one's gradient is computed; a job that does not say has one shard.</summary>
+    public const int DefaultShards = 8;
+}
 
 /// <summary>What was measured of one workload, round by round.</summary>
 internal sealed record Comparison(Workload Workload, LocalSettings Settings, IReadOnlyList<(Measurement Plain, Measurement Cluster)> Rounds)
@@ -27,7 +31,7 @@ internal sealed record Comparison(Workload Workload, LocalSettings Settings, IRe
     public string Name => string.Concat(
         Workload.Name,
         Settings.Slices == 1 ? "" : string.Create(CultureInfo.InvariantCulture, $"-slices{Settings.Slices}"),
-        Settings.Shards == 1 ? "" : string.Create(CultureInfo.InvariantCulture, $"-shards{Settings.Shards}"));
+        Settings.Shards == LocalSettings.DefaultShards ? "" : string.Create(CultureInfo.InvariantCulture, $"-shards{Settings.Shards}"));
 
     public Figure ToFigure() => new($"local.{Name}", Figure.Median(Ratios), Goal, Better.Higher, "ratio", Ratios);
 }

@@ -1,5 +1,6 @@
 using Akka.Actor;
 using Akka.Persistence;
+using Akka.TestKit;
 using Akka.TestKit.Xunit2;
 using ClusterNet.Cluster.Hosting;
 using ClusterNet.Cluster.Parameters;
@@ -206,16 +207,7 @@ public class ParameterShardActorTests : TestKit
     [Fact]
     public async Task A_shard_that_missed_a_round_of_norms_is_told_again_and_an_answer_is_not_answered()
     {
-        var layout = TestJobs.Layout(1025);
-        var training = new TrainingSpec { Slices = 1, Clip = new ClipSpec(null, 1), Optimizer = new OptimizerSpec { Kind = OptimizerKind.Lamb, LearningRate = 1 } };
-        var setup = TestJobs.Setup(layout, training, 2);
-        var shard = Sys.ActorOf(ParameterShardActor.PropsFor(Sys));
-        var (worker, other) = (CreateTestProbe(), CreateTestProbe());
-        shard.Tell(new Commands.Open(Shard, new Generation(1), setup, 0, worker.Ref));
-        await worker.ExpectMsgAsync<Queries.PullInitial>();
-        worker.Reply(new Replies.Pulled(Shard, new Generation(1), 0, TestJobs.Payload(TestJobs.Values(1024, 1))));
-        await ExpectMsgAsync<Replies.Opened>();
-        shard.Tell(new Commands.Meet(Shard, new Generation(1), [shard, other.Ref]));
+        var (shard, worker, other) = await WithTwoRoundsOfNormsAsync();
         worker.Send(shard, new Commands.Push(Shard, new Generation(1), 0, new TreeNode(0, 0), TestJobs.Payload(TestJobs.Values(1024, 2)), new StepStatistics(1, 1)));
         var first = await other.ExpectMsgAsync<Commands.ShareNorms>();
         Assert.Equal((0, false), (first.Round, first.IsAnswer));
@@ -234,6 +226,20 @@ public class ParameterShardActorTests : TestKit
     [Fact]
     public async Task A_shard_that_has_all_the_others_norms_when_its_own_are_there_tells_them_all_the_same()
     {
+        var (shard, worker, other) = await WithTwoRoundsOfNormsAsync();
+        for (var round = 0; round < 2; round++)
+            other.Send(shard, new Commands.ShareNorms(Shard, 1, 0, round, round == 0 ? [4] : [4, 9], IsAnswer: false));
+        worker.Send(shard, new Commands.Push(Shard, new Generation(1), 0, new TreeNode(0, 0), TestJobs.Payload(TestJobs.Values(1024, 2)), new StepStatistics(1, 1)));
+        await worker.ExpectMsgAsync<Replies.Pulled>();
+        // it waits for nothing any more, so that nothing would have it repeat what it had not said
+        Assert.Equal(0, (await other.ExpectMsgAsync<Commands.ShareNorms>()).Round);
+        Assert.Equal(1, (await other.ExpectMsgAsync<Commands.ShareNorms>()).Round);
+        await other.ExpectNoMsgAsync(TimeSpan.Zero);
+    }
+
+    /// <summary>The first of two shards of a job that clips by norm and trains with LAMB, and what stands for its worker and for the other shard.</summary>
+    private async Task<(IActorRef Shard, TestProbe Worker, TestProbe Other)> WithTwoRoundsOfNormsAsync()
+    {
         var training = new TrainingSpec { Slices = 1, Clip = new ClipSpec(null, 1), Optimizer = new OptimizerSpec { Kind = OptimizerKind.Lamb, LearningRate = 1 } };
         var setup = TestJobs.Setup(TestJobs.Layout(1025), training, 2);
         var shard = Sys.ActorOf(ParameterShardActor.PropsFor(Sys));
@@ -243,14 +249,7 @@ public class ParameterShardActorTests : TestKit
         worker.Reply(new Replies.Pulled(Shard, new Generation(1), 0, TestJobs.Payload(TestJobs.Values(1024, 1))));
         await ExpectMsgAsync<Replies.Opened>();
         shard.Tell(new Commands.Meet(Shard, new Generation(1), [shard, other.Ref]));
-        for (var round = 0; round < 2; round++)
-            other.Send(shard, new Commands.ShareNorms(Shard, 1, 0, round, round == 0 ? [4] : [4, 9], IsAnswer: false));
-        worker.Send(shard, new Commands.Push(Shard, new Generation(1), 0, new TreeNode(0, 0), TestJobs.Payload(TestJobs.Values(1024, 2)), new StepStatistics(1, 1)));
-        await worker.ExpectMsgAsync<Replies.Pulled>();
-        // it waits for nothing any more, so that nothing would have it repeat what it had not said
-        Assert.Equal(0, (await other.ExpectMsgAsync<Commands.ShareNorms>()).Round);
-        Assert.Equal(1, (await other.ExpectMsgAsync<Commands.ShareNorms>()).Round);
-        await other.ExpectNoMsgAsync(TimeSpan.Zero);
+        return (shard, worker, other);
     }
 
     [Fact]

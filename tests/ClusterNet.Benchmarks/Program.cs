@@ -16,7 +16,7 @@ var only = new Option<string[]>("--only") { Description = $"Workloads to measure
 only.AcceptOnlyFromAmong([.. Workload.All.Select(workload => workload.Name)]);
 var slices = new Option<int>("--slices") { Description = "Slices that the cluster cuts a batch into; the plain loop never cuts", DefaultValueFactory = _ => 1 };
 slices.AcceptOnlyFromAmong("1", "2", "4", "8");
-var shards = new Option<int>("--shards") { Description = "Parameter shards", DefaultValueFactory = _ => LocalSettings.DefaultShards };
+var shards = new Option<int?>("--shards") { Description = "Parameter shards [default: as many as a job of this size has]" };
 foreach (var number in new Option[] { seconds, rounds, shards })
 {
     number.Validators.Add(result =>

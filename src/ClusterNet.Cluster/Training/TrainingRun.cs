@@ -20,7 +20,7 @@ internal sealed class TrainingRun
         var (spec, plan) = (state.Spec!, state.Plan!);
         Batches = BatchPlan.Of(spec.Training, plan.TrainingSamples);
         TotalSteps = Batches.TotalSteps(spec.Training);
-        Setup = new ParameterProtocol.ShardSetup(spec.Training, TotalSteps, plan.Layout, spec.Training.Shards, Batches.StepsPerEpoch);
+        Setup = new ParameterProtocol.ShardSetup(spec.Training, TotalSteps, plan.Layout, new ShardPlan(plan.Layout.Length, spec.Training.Shards).Ranges.Count, Batches.StepsPerEpoch);
         Shards = new IActorRef?[Setup.Plan.Ranges.Count];
         Versions = new long[Shards.Length];
         Missing = new IReadOnlyList<int>?[Shards.Length];

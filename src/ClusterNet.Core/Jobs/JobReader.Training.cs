@@ -31,7 +31,7 @@ public static partial class JobReader
             Seed = reader.Integer("seed", 0L) ?? 1,
             Slices = slices,
             Workers = reader.Integer("workers", 1, 1, 1024),
-            Shards = reader.Integer("shards", 1, 1, 4096),
+            Shards = reader.Has("shards") ? reader.Integer("shards", 1, 1, 4096) : null,
             ThreadsPerWorker = reader.Integer("threads-per-worker", 1, 1, 256),
             Consistency = reader.Choice("consistency", ConsistencyMode.Bsp, JobWords.Modes),
             Staleness = reader.Integer("staleness", 3, 0, 1_000_000),

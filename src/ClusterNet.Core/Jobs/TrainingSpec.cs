@@ -36,8 +36,8 @@ public sealed record TrainingSpec
     /// <summary>Worker actors.</summary>
     public int Workers { get; init; } = 1;
 
-    /// <summary>Parameter shards; fewer where the model is too small.</summary>
-    public int Shards { get; init; } = 1;
+    /// <summary>Parameter shards, fewer where the model is too small; null for as many as <see cref="Parameters.ShardPlan"/> gives a model of its size.</summary>
+    public int? Shards { get; init; }
 
     /// <summary>torch threads of each worker. They change how sums are taken, so they belong to the job.</summary>
     public int ThreadsPerWorker { get; init; } = 1;

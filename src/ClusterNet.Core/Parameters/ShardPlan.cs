@@ -18,14 +18,21 @@ public sealed class ShardPlan
     /// <summary>Elements of a block.</summary>
     public const int BlockLength = 1024;
 
+    /// <summary>Elements that are worth a shard of their own where no number is wanted: 256 KB, whose messages cost less than is gained by updating them early.</summary>
+    public const int WorthwhileLength = 65_536;
+
+    /// <summary>The most shards where no number is wanted: more gained nothing (tests/ClusterNet.Benchmarks/RESULTS.md).</summary>
+    public const int MostUnasked = 8;
+
     /// <param name="length">elements of the flat vector, at least 1</param>
-    /// <param name="shards">how many are wanted, at least 1; no shard is left empty, so a small model gets fewer</param>
-    public ShardPlan(int length, int shards)
+    /// <param name="shards">how many are wanted, at least 1; no shard is left empty, so a small model gets fewer. Null for one per <see cref="WorthwhileLength"/>, from 1 to <see cref="MostUnasked"/></param>
+    public ShardPlan(int length, int? shards)
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(length, 1);
-        ArgumentOutOfRangeException.ThrowIfLessThan(shards, 1);
+        var wanted = shards ?? Math.Clamp(length / WorthwhileLength, 1, MostUnasked);
+        ArgumentOutOfRangeException.ThrowIfLessThan(wanted, 1, nameof(shards));
         var blocks = (length - 1) / BlockLength + 1;
-        var count = Math.Min(shards, blocks);
+        var count = Math.Min(wanted, blocks);
         var ranges = new ShardRange[count];
         for (var i = 0; i < count; i++)
         {

@@ -12,12 +12,8 @@ namespace ClusterNet.Benchmarks.Local;
 /// <param name="Duration">of one measurement, about</param>
 /// <param name="Rounds">pairs of measurements of each workload</param>
 /// <param name="Slices">of the cluster's batch</param>
-/// <param name="Shards">of the cluster's weights</param>
-internal sealed record LocalSettings(TimeSpan Duration, int Rounds, int Slices, int Shards)
-{
-    /// <summary>So many that the parts of the last layers are updated while the first one's gradient is computed; a job that does not say has one shard.</summary>
-    public const int DefaultShards = 8;
-}
+/// <param name="Shards">of the cluster's weights; null for what a job has that does not say</param>
+internal sealed record LocalSettings(TimeSpan Duration, int Rounds, int Slices, int? Shards);
 
 /// <summary>What was measured of one workload, round by round.</summary>
 internal sealed record Comparison(Workload Workload, LocalSettings Settings, IReadOnlyList<(Measurement Plain, Measurement Cluster)> Rounds)
@@ -31,7 +27,7 @@ internal sealed record Comparison(Workload Workload, LocalSettings Settings, IRe
     public string Name => string.Concat(
         Workload.Name,
         Settings.Slices == 1 ? "" : string.Create(CultureInfo.InvariantCulture, $"-slices{Settings.Slices}"),
-        Settings.Shards == LocalSettings.DefaultShards ? "" : string.Create(CultureInfo.InvariantCulture, $"-shards{Settings.Shards}"));
+        Settings.Shards is { } shards ? string.Create(CultureInfo.InvariantCulture, $"-shards{shards}") : "");
 
     public Figure ToFigure() => new($"local.{Name}", Figure.Median(Ratios), Goal, Better.Higher, "ratio", Ratios);
 }

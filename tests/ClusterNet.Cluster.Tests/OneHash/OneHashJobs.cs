@@ -21,6 +21,7 @@ internal static class OneHashJobs
         ["mlp, class weights, last epoch"] = TestJobs.Wdbc(
             "mlp", training => training with { Loss = new LossSpec { BalancedClassWeights = true, LabelSmoothing = 0.1 }, Select = VersionSelection.Last }, _mlp),
         ["mlp, eight slices"] = TestJobs.Wdbc("mlp", training => training with { Slices = 8, Steps = 20, Epochs = null }, _mlp),
+        ["mlp, large enough for two shards unasked"] = TestJobs.Wdbc("mlp", training => training with { Steps = 20, Epochs = null }, ("hidden", ["512", "256"])),
         ["mlp, int8, pulls in bf16"] = TestJobs.Wdbc("mlp", training => training with { Codec = GradientCodec.Int8, PullCodec = WeightCodec.Bf16 }, _mlp),
         ["mlp, bf16, eight slices, last epoch"] = TestJobs.Wdbc(
             "mlp", training => training with { Codec = GradientCodec.Bf16, Slices = 8, Select = VersionSelection.Last, Optimizer = Sgd }, _mlp),

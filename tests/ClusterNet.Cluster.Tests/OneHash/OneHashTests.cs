@@ -15,10 +15,10 @@ public sealed class OneHashTests(ClusterFixture cluster, ITestOutputHelper outpu
     {
         var spec = OneHashJobs.All[name];
         var plain = ClusterFixture.Plain(spec);
-        foreach (var (workers, shards) in new[] { (1, 1), (2, 3), (3, 1), (4, 3) })
+        foreach (var (workers, shards) in new (int, int?)[] { (1, 1), (2, 3), (3, null), (4, 3) })
         {
             var result = await cluster.TrainAsync(spec with { Training = spec.Training with { Workers = workers, Shards = shards } });
-            output.WriteLine($"{workers} workers, {shards} shards: {result.Steps} steps, {result.WeightsSha256}");
+            output.WriteLine($"{workers} workers, shards {shards?.ToString() ?? "by size"}: {result.Steps} steps, {result.WeightsSha256}");
             Assert.Equal((plain.Steps, plain.SelectedSha256), (result.Steps, result.WeightsSha256));
         }
     }

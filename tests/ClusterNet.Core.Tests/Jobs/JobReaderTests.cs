@@ -39,6 +39,7 @@ public sealed class JobReaderTests
         Assert.Equal(SplitKind.Stratified, spec.Data.Split.Kind);
         Assert.Equal(new TrainingSpec { Epochs = 2 }.BatchSize, spec.Training.BatchSize);
         Assert.Equal(4, spec.Training.Slices);
+        Assert.Null(spec.Training.Shards);
         Assert.Equal(VersionSelection.Best, spec.Training.Select);
         Assert.Equal("mlp", spec.Model.Kind);
         Assert.Equal(["hidden"], spec.Model.Settings.Keys);

@@ -103,6 +103,7 @@ public sealed class JobSpecJsonTests
         from schedule in Any<ScheduleKind>()
         from selection in Any<VersionSelection>()
         from numbers in Gen.Int[1, 100].Array[6]
+        from shards in Gen.Int[1, 100].Nullable()
         from epochs in Gen.Int[1, 1000].Nullable()
         from steps in Gen.Long[1, 1_000_000].Nullable()
         from power in Gen.Int[0, 10]
@@ -125,7 +126,7 @@ public sealed class JobSpecJsonTests
             Seed = numbers[0] * 1_000_000_007L,
             Slices = 1 << power,
             Workers = numbers[3],
-            Shards = numbers[4],
+            Shards = shards,
             ThreadsPerWorker = numbers[5],
             Consistency = consistency,
             Staleness = numbers[1],

@@ -50,6 +50,14 @@ public sealed class LayoutAndShardTests
             Assert.True(blocks.Max() - blocks.Min() <= 1);
         });
 
+    [Theory]
+    [InlineData(1, 1)]
+    [InlineData(131_071, 1)]
+    [InlineData(131_072, 2)]
+    [InlineData(669_706, 8)]
+    [InlineData(int.MaxValue, 8)]
+    public void Where_no_number_of_shards_is_wanted_it_follows_the_size(int length, int shards) => Assert.Equal(shards, new ShardPlan(length, null).Ranges.Count);
+
     [Fact]
     public void A_layout_has_no_gaps() =>
         Gen.Int[0, 6].Array[0, 4].Array[1, 10].Where(shapes => shapes.Any(shape => shape.All(axis => axis > 0))).Sample(shapes =>

@@ -49,7 +49,9 @@ public sealed class NodeTests
 
         var accepted = (await directory.RunAsync(["train", Repository.Job("breast-cancer.yaml"), "--json", "--detach", "--set", "training.epochs=100000", "--set", "training.early-stopping=none", .. cluster])).Expect(0).Document;
         var job = accepted["job"]!.GetValue<string>();
+        var watch = directory.Start(["jobs", "watch", job, "--json", .. cluster]);
         (await directory.RunAsync(["jobs", "cancel", job, .. cluster])).Expect(0);
+        Assert.Equal("cancelled", (await watch.EndAsync()).Document["status"]!.GetValue<string>());
         Assert.Equal("cancelled", (await directory.RunAsync(["jobs", "show", job, "--json", .. cluster])).Expect(0).Document["status"]!.GetValue<string>());
         (await directory.RunAsync(["predict", "breast-cancer", "--input", "builtin:wdbc", "--json", .. cluster])).Expect(0);
         (await directory.RunAsync(["predict", "no-such-model", "--input", "builtin:wdbc", .. cluster])).Expect(2);

@@ -16,7 +16,6 @@ internal sealed class ProcessCluster : IAsyncDisposable
     public const string Worker = "worker";
 
     // below the ports that systems give out by themselves, so that nobody takes one while its node is down
-    private const int MostWatches = 6;
     private const int LowestPort = 20_000, HighestPort = 30_000;
 
     private readonly DataDirectory _directory = new();
@@ -118,37 +117,52 @@ internal sealed class ProcessCluster : IAsyncDisposable
     }
 
     /// <summary>Waits until a shard has saved a checkpoint of this step or a later one.</summary>
-    public async Task UntilCheckpointAsync(string job, long step)
+    public Task UntilCheckpointAsync(string job, long step) => UntilAnyCheckpointAsync((job, step));
+
+    /// <summary>Waits until one of these jobs has come so far.</summary>
+    public async Task UntilAnyCheckpointAsync(params (string Job, long Step)[] jobs)
     {
         using var patience = new CancellationTokenSource(TimeSpan.FromMinutes(3));
         using var pace = new PeriodicTimer(TimeSpan.FromMilliseconds(50));
         try
         {
-            while (await _store.LatestCheckpointAsync(job) < step)
+            while (true)
+            {
+                foreach (var (job, step) in jobs)
+                {
+                    if (await _store.LatestCheckpointAsync(job) is var latest && latest >= step)
+                    {
+                        _output.WriteLine($"{Clock} {job} has a checkpoint of step {latest}");
+                        return;
+                    }
+                }
                 await pace.WaitForNextTickAsync(patience.Token);
+            }
         }
         catch (OperationCanceledException)
         {
-            throw new TimeoutException($"{job} has no checkpoint of step {step}:\n{Logs}");
+            throw new TimeoutException($"no checkpoint of {string.Join(", ", jobs.Select(job => $"{job.Job} at step {job.Step}"))}:\n{Logs}");
         }
-        _output.WriteLine($"{Clock} {job} has a checkpoint of step {step} or later");
     }
 
     /// <summary>Waits until a job is over and gives all that is known of it.</summary>
     public async Task<JsonNode> EndOfAsync(string job)
     {
-        // a watch gives up where nobody has answered for a while, as without a store: the job goes on all the same
-        for (var watches = 1; ; watches++)
+        await using (var watch = await JobWatch.StartAsync(_nodes, job))
         {
-            await RunAsync("jobs", "watch", job, "--json");
-            var shown = await RunAsync("jobs", "show", job, "--json");
-            var status = shown.ExitCode == 0 ? shown.Document["status"]?.GetValue<string>() : null;
-            if (watches < MostWatches && (status is null or "preparing" or "training"))
-                continue;
-            Assert.True(status == "completed", $"{job} is {status}: {shown}\n{Logs}");
-            _output.WriteLine($"{Clock} {job} is over");
-            return shown.Document;
+            try
+            {
+                await watch.EndAsync();
+            }
+            catch (OperationCanceledException)
+            {
+                throw new TimeoutException($"{job} does not end:\n{Logs}");
+            }
         }
+        var shown = (await RunAsync("jobs", "show", job, "--json")).Expect(0);
+        Assert.True(shown.Document["status"]!.GetValue<string>() == "completed", $"{shown}\n{Logs}");
+        _output.WriteLine($"{Clock} {job} is over");
+        return shown.Document;
     }
 
     /// <summary>Runs a command of the program against the cluster.</summary>

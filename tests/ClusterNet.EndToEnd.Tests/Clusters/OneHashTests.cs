@@ -10,7 +10,7 @@ namespace ClusterNet.EndToEnd.Tests.Clusters;
 public sealed class OneHashTests(ITestOutputHelper output)
 {
     // long enough to be disturbed in the middle, short enough to wait for
-    private static readonly (string File, int Steps)[] _jobs = [("breast-cancer.yaml", 1200), ("digits-cnn.yaml", 200), ("digits-gru.yaml", 200)];
+    private static readonly (string File, int Steps)[] _jobs = [("breast-cancer.yaml", 600), ("digits-cnn.yaml", 200), ("digits-gru.yaml", 120)];
 
     [SkippableFact]
     public async Task Any_number_of_workers_and_shards_on_any_nodes()

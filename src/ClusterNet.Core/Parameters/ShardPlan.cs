@@ -18,7 +18,7 @@ public sealed class ShardPlan
     /// <summary>Elements of a block.</summary>
     public const int BlockLength = 1024;
 
-    /// <summary>Elements that are worth a shard of their own where no number is wanted: 256 KB, whose messages cost less than is gained by updating them early.</summary>
+    /// <summary>Elements of a shard, about, where no number is wanted: 256 KB. So that models of half a million parameters and more have eight, which was measured; between two and seven, for smaller ones, nothing was.</summary>
     public const int WorthwhileLength = 65_536;
 
     /// <summary>The most shards where no number is wanted: more gained nothing (tests/ClusterNet.Benchmarks/RESULTS.md).</summary>

@@ -4,7 +4,7 @@ namespace ClusterNet.EndToEnd.Tests.Clusters;
 
 /// <summary>
 /// The promise: whatever becomes of the processes, the weights are those of one process that nobody disturbed, and every sample was visited once an epoch. A cluster trains an MLP, a CNN and a GRU
-/// at a time, so that what happens to a process happens to all of them.
+/// at a time, so that what happens to a process happens to all that it has a part in.
 /// </summary>
 [Collection(ProcessClusters.Name)]
 public sealed class OneHashTests(ITestOutputHelper output)

@@ -192,6 +192,8 @@ internal sealed class PaceHistory
         _points.Add(point);
         if (_points.Count < Capacity)
             return;
+        // the latest point goes too: the one before it is one old stride behind
+        _skipped = _stride;
         _stride *= 2;
         for (var i = _points.Count / 2; i > 0; i--)
             _points.RemoveAt((i * 2) - 1);

@@ -64,9 +64,9 @@ public class JobStateTests
             for (var step = 1; step <= points; step++)
                 history.Add(new PacePoint(step, step, null));
             Assert.InRange(history.Points.Count, Math.Min(points, PaceHistory.Capacity / 2), PaceHistory.Capacity - 1);
-            var distances = history.Points.Zip(history.Points.Skip(1), (a, b) => b.Step - a.Step).ToArray();
-            Assert.True(history.Points[0].Step == 1 && distances.All(distance => distance > 0));
-            Assert.InRange(points - history.Points[^1].Step, 0, distances.Append(1).Max());
+            var distances = history.Points.Zip(history.Points.Skip(1), (a, b) => b.Step - a.Step).Distinct().ToArray();
+            Assert.True(history.Points[0].Step == 1 && distances.Length <= 1);
+            Assert.InRange(points - history.Points[^1].Step, 0, distances.Append(1).First() - 1);
             history.ForgetAfter(points / 2);
             history.ForgetUpTo(points / 4);
             Assert.All(history.Points, point => Assert.InRange(point.Step, (points / 4) + 1, points / 2));

@@ -54,12 +54,12 @@ public class WorkerActorTests : TestKit
         var worker = await EnlistedAsync();
         worker.Tell(new Commands.Assign(TestJobs.Id, First, 0, 2, [TreeNode.Root(4)], [_shard.Ref]));
         await _shard.ExpectMsgAsync<ParameterProtocol.Queries.Pull>();
-        Clock.Advance(TimeSpan.FromSeconds(5));
+        await NothingComesAsync(worker);
         await _shard.ExpectMsgAsync<ParameterProtocol.Queries.Pull>();
         _shard.Send(worker, Weights(0));
         var push = await _shard.ExpectMsgAsync<ParameterProtocol.Commands.Push>();
         var values = push.Gradient.Span.ToArray();
-        Clock.Advance(TimeSpan.FromSeconds(5));
+        await NothingComesAsync(worker);
         var again = await _shard.ExpectMsgAsync<ParameterProtocol.Commands.Push>();
         Assert.Equal(push.Node, again.Node);
         Assert.Equal(values, again.Gradient.Span.ToArray());
@@ -187,6 +187,14 @@ public class WorkerActorTests : TestKit
     }
 
     private static TrainingSpec WithBackup(TrainingSpec training) => training with { BackupWorkers = 1 };
+
+    /// <summary>Time passes for a worker that waits: what it is asked here it answers after it has set its timer.</summary>
+    private async Task NothingComesAsync(IActorRef worker)
+    {
+        worker.Tell(new Commands.Enlist(TestJobs.Id, Spec, Plan(Spec), 1), TestActor);
+        await ExpectMsgAsync<Replies.Enlisted>();
+        Clock.Advance(TimeSpan.FromSeconds(5));
+    }
 
     private async Task<IActorRef> EnlistedAsync(Func<TrainingSpec, TrainingSpec>? change = null)
     {

@@ -218,6 +218,8 @@ internal sealed class ClusterTransport : ITransport
           log-dead-letters = off
           coordinated-shutdown.exit-clr = off
           coordinated-shutdown.run-by-clr-shutdown-hook = off
+          # an application that asks nothing should take nothing; deadlines are not the scheduler's
+          scheduler.tick-duration = 50ms
           actor {
             provider = remote
             serialization-settings.allow-unregistered-types = off

@@ -52,6 +52,8 @@ internal static class NodeConfiguration
             cluster-sharding-shutdown-region.timeout = 9s
           }
           actor.ask-timeout = 30s
+          # a node that has nothing to do spends most of what it takes on ticks; what must be on time has an Alarm
+          scheduler.tick-duration = 50ms
           remote.dot-netty.tcp.maximum-frame-size = 1000000b
           # .NET takes it as leave for another process to listen on the same port
           remote.dot-netty.tcp.tcp-reuse-addr = off

@@ -55,7 +55,7 @@ internal sealed partial class InferenceActor
             return;
         }
         _gauge.Waits(_queue.Count);
-        SetAlarm(waiting.Due);
+        _due.Set(waiting.Due, waiting.Since);
     }
 
     /// <summary>How long it takes until the request would be answered, where that is after it is due. One that finds nothing in front of it is always tried.</summary>
@@ -68,28 +68,18 @@ internal sealed partial class InferenceActor
         return left > waiting.Due - waiting.Since ? left : null;
     }
 
-    /// <summary>One timer, at the first that is due: most requests are answered long before, and need none of their own.</summary>
-    private void SetAlarm(TimeSpan due)
-    {
-        if (due >= _alarm)
-            return;
-        _alarm = due;
-        var left = due - Now;
-        Timers.StartSingleTimer(Tick.Due, Tick.Due, left > TimeSpan.Zero ? left : TimeSpan.Zero);
-    }
-
     /// <summary>Those that are due are answered now, whether they wait or are being computed.</summary>
     private void Expire()
     {
         var now = Now;
-        _alarm = TimeSpan.MaxValue;
+        _due.Reset();
         foreach (var late in _queue.Remove(waiting => waiting.Due <= now))
             Reply(late, Late());
         foreach (var late in _running.Where(waiting => waiting.Due <= now))
             Reply(late, Late());
         var next = _queue.Waiting.Concat(_running.Where(waiting => !waiting.IsAnswered)).Select(waiting => waiting.Due).DefaultIfEmpty(TimeSpan.MaxValue).Min();
         _gauge.Waits(_queue.Count);
-        SetAlarm(next);
+        _due.Set(next, now);
         StopIfDrained();
     }
 
@@ -111,11 +101,8 @@ internal sealed partial class InferenceActor
             return;
         if (_settings.MaxQueueDelay > TimeSpan.Zero && !isDelayed && !_queue.IsBatchFull && !_draining)
         {
-            if (!_delaying)
-            {
-                _delaying = true;
-                Timers.StartSingleTimer(Tick.Delayed, Tick.Delayed, _settings.MaxQueueDelay);
-            }
+            var now = Now;
+            _delay.Set(now + _settings.MaxQueueDelay, now);
             return;
         }
         _planned = true;
@@ -126,7 +113,7 @@ internal sealed partial class InferenceActor
     {
         _planned = false;
         // a late one must not take a place in the batch, even where the timer is late too
-        if (_alarm <= Now)
+        if (_due.Due <= Now)
             Expire();
         var before = _queue.Samples;
         _taken = Now;

@@ -14,6 +14,7 @@ namespace ClusterNet.Cluster.Serving;
 /// Answers for one version on one node: finds it, loads it, queues requests, and hands them batch by batch to its <see cref="ModelRunnerActor"/>, which has the model and a thread of
 /// its own. This one never computes, so it refuses at once when too much waits, and it knows who waits: whatever fails, every request is answered.
 /// </summary>
+[System.Diagnostics.CodeAnalysis.SuppressMessage("Design", "CA1001", Justification = "an actor disposes of what it owns in PostStop")]
 internal sealed partial class InferenceActor : ReceiveActor, IWithTimers
 {
     private readonly ModelVersionId _version;
@@ -28,18 +29,22 @@ internal sealed partial class InferenceActor : ReceiveActor, IWithTimers
     private readonly HashSet<IActorRef> _preparing = [];
     private readonly VersionGauge _gauge;
     private readonly ComputePace _pace = new();
+
+    /// <summary>Rings when the first is due: most requests are answered long before, and need no timer of their own.</summary>
+    private readonly Alarm _due = new(Context.Self, Tick.Due);
+
+    /// <summary>Rings when what waits for more has waited enough.</summary>
+    private readonly Alarm _delay = new(Context.Self, Tick.Delayed);
     private IReadOnlyList<Waiting> _running = [];
     private long _runningSamples;
     private ModelProtocol.StoredVersion? _stored;
     private IActorRef _runner = ActorRefs.Nobody;
     private string _crash = "the actor stopped";
     private TimeSpan _since;
-    private TimeSpan _alarm = TimeSpan.MaxValue;
     private TimeSpan _taken;
     private TimeSpan _lastBatch;
     private bool _merges;
     private bool _planned;
-    private bool _delaying;
     private bool _draining;
 
     public InferenceActor(ModelVersionId version, IActorRef registry, ServedModelLoader loader, ServingSettings settings, VersionGauge gauge)
@@ -97,6 +102,8 @@ internal sealed partial class InferenceActor : ReceiveActor, IWithTimers
         AnswerAll(FailureKind.Unavailable, faults, Soon);
         TellPrepared(faults);
         _telemetry.Close();
+        _due.Dispose();
+        _delay.Dispose();
     }
 
     /// <inheritdoc/>
@@ -142,6 +149,7 @@ internal sealed partial class InferenceActor : ReceiveActor, IWithTimers
             _gauge.Is(_draining ? ServingState.Draining : ServingState.Ready);
             Become(Serving);
             TellPrepared([]);
+            _delay.Reset();
             PlanBatch();
             StopIfDrained();
         });
@@ -185,7 +193,7 @@ internal sealed partial class InferenceActor : ReceiveActor, IWithTimers
         Receive<Tick>(tick => tick == Tick.Due, _ => Expire());
         Receive<Tick>(tick => tick == Tick.Delayed, _ =>
         {
-            _delaying = false;
+            _delay.Reset();
             PlanBatch(isDelayed: true);
         });
         Receive<ModelRunnerActor.Computed>(Answer);

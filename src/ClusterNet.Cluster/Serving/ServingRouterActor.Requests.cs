@@ -15,7 +15,7 @@ internal sealed partial class ServingRouterActor
 
     private readonly Dictionary<long, Pending> _pending = [];
     private readonly List<Pending> _parked = [];
-    private TimeSpan _alarm = TimeSpan.MaxValue;
+    private readonly Alarm _due = new(Context.Self, Tick.Due);
     private long _last;
 
     /// <summary>A request of this process. Answered by <see cref="ServedPrediction"/> or <see cref="Replies.Refused"/>.</summary>
@@ -42,7 +42,7 @@ internal sealed partial class ServingRouterActor
         var patience = request.Timeout ?? _options.Of(request.Model).DefaultTimeout;
         var pending = new Pending(++_last, Sender, request, ticket, Now + patience);
         _pending.Add(pending.Id, pending);
-        SetAlarm(pending.Due);
+        _due.Set(pending.Due + Grace, pending.Since);
         if (_routes.IsKnown)
             Decide(pending);
         else
@@ -206,25 +206,16 @@ internal sealed partial class ServingRouterActor
         }
     }
 
-    private void SetAlarm(TimeSpan due)
-    {
-        if (due >= _alarm)
-            return;
-        _alarm = due;
-        var left = due + Grace - Now;
-        Timers.StartSingleTimer(Tick.Due, Tick.Due, left > TimeSpan.Zero ? left : TimeSpan.Zero);
-    }
-
     /// <summary>The inference actor answers what is due; this is for what it can't, since it is gone or was never reached.</summary>
     private void Expire()
     {
         var now = Now;
-        _alarm = TimeSpan.MaxValue;
+        _due.Reset();
         foreach (var late in _pending.Values.Where(pending => pending.Due <= now).ToArray())
             Refuse(late, FailureKind.DeadlineExceeded, [new Fault(late.Request.Model, "the request was not answered within its time: give it more, or try again when less waits")], null);
         _parked.RemoveAll(pending => !_pending.ContainsKey(pending.Id));
         if (_pending.Count > 0)
-            SetAlarm(_pending.Values.Min(pending => pending.Due));
+            _due.Set(_pending.Values.Min(pending => pending.Due) + Grace, now);
     }
 
     private void RefuseAll()

@@ -14,6 +14,7 @@ namespace ClusterNet.Cluster.Serving;
 /// One per node: sends each <see cref="PredictRequest"/> to a version of its model, on the inference node that has the least to do. A prediction changes nothing, so what a node did not answer goes to another one while there
 /// is time. It knows who waits: whatever fails, every request is answered.
 /// </summary>
+[System.Diagnostics.CodeAnalysis.SuppressMessage("Design", "CA1001", Justification = "an actor disposes of what it owns in PostStop")]
 internal sealed partial class ServingRouterActor : ReceiveActor, IWithTimers
 {
     /// <summary>The actor's name on every node.</summary>
@@ -102,6 +103,7 @@ internal sealed partial class ServingRouterActor : ReceiveActor, IWithTimers
     {
         _cluster.Unsubscribe(Self);
         RefuseAll();
+        _due.Dispose();
     }
 
     private void Add(Member member)

@@ -1,3 +1,4 @@
+using TorchSharp;
 using static TorchSharp.torch;
 
 namespace ClusterNet.Learning.Models;
@@ -152,7 +153,8 @@ internal static class Cnn
             using (body)
             {
                 using var shortcut = _shortcut is null ? input.alias() : _shortcut.call(input);
-                using var sum = body.add(shortcut);
+                using var one = 1.ToScalar();
+                using var sum = body.add(shortcut, one);
                 return _last.call(sum);
             }
         }

@@ -1,3 +1,4 @@
+using TorchSharp;
 using static TorchSharp.torch;
 
 namespace ClusterNet.Learning.Models;
@@ -27,7 +28,8 @@ public sealed class SeededDropout : nn.Module<Tensor, Tensor>
     {
         if (!training || _probability == 0)
             return input.alias();
-        using var kept = empty_like(input, requires_grad: false).bernoulli_(1 - _probability, _random.Generator).div_(1 - _probability);
+        using var share = (1 - _probability).ToScalar();
+        using var kept = empty_like(input, requires_grad: false).bernoulli_(1 - _probability, _random.Generator).div_(share);
         return input.mul(kept);
     }
 }

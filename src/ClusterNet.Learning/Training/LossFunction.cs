@@ -120,7 +120,8 @@ public sealed class LossFunction : IDisposable
         if (_kind == LossKind.CrossEntropy)
             return softmax(outputs, 1);
         using var p = outputs.sigmoid();
-        using var q = 1 - p;
+        using var one = ones_like(p);
+        using var q = one.sub(p);
         return cat([q, p], 1);
     }
 

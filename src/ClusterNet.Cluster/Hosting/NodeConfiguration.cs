@@ -58,8 +58,9 @@ internal static class NodeConfiguration
           # .NET takes it as leave for another process to listen on the same port
           remote.dot-netty.tcp.tcp-reuse-addr = off
           # while a node still tries to connect to an address, it keeps waiting whoever comes from there: a node started again behind
-          # a network that has healed would be taken for dead, and so would the one that waits for the operating system's next attempt
-          remote.dot-netty.tcp.connection-timeout = 1s
+          # a network that has healed would be taken for dead, and so would the one that waits for the operating system's next attempt.
+          # It bounds their first words too: two that had just started, on busy cores, needed more than a second, and found each other no more
+          remote.dot-netty.tcp.connection-timeout = 4s
           remote.retry-gate-closed-for = 1s
           cluster {
             periodic-tasks-initial-delay = 100ms

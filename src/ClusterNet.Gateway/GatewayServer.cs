@@ -156,7 +156,7 @@ public sealed class GatewayServer : IAsyncDisposable
         services.AddApi(feed);
         services.AddInference(
             parts.Serving,
-            new InferenceSettings { MaxBodyBytes = (int)Math.Min(int.MaxValue - (1 << 20), settings.MaxBodyBytes), IsRequired = settings.IsRequired, HasExamples = settings.HasExamples });
+            new InferenceSettings { MaxBodyBytes = (int)Math.Min(int.MaxValue - (1 << 20), settings.MaxBodyBytes), IsRequired = settings.IsRequired, HasExamples = settings.HasExamples, HasSharedMemory = settings.HasSharedMemory || settings.HasExamples });
     }
 
     private static void Map(WebApplication app, GatewaySettings settings, AuditLog? audit, EventFeed feed, TimeProvider clock)

@@ -64,6 +64,9 @@ public sealed record GatewaySettings
     /// <summary>Whether the models that NVIDIA's <c>simple</c> examples ask for are there, to try clients with.</summary>
     public bool HasExamples { get; init; }
 
+    /// <summary>Whether callers on the same machine may have values read from, and written into, shared memory that they register; so with the examples, some of which try it.</summary>
+    public bool HasSharedMemory { get; init; }
+
     /// <summary>Whether a model, by its name, is to be loaded before the gateway counts as ready.</summary>
     public Func<string, bool> IsRequired { get; init; } = _ => false;
 

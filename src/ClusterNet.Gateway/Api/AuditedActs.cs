@@ -14,7 +14,7 @@ internal sealed record ActMetadata(string Action);
 /// <summary>What routes say of themselves: who may call them, and whether they change something.</summary>
 internal static class AuditedActs
 {
-    private static readonly string[] _subjects = ["job", "model", "id"];
+    private static readonly string[] _subjects = ["job", "model", "id", "region"];
 
     /// <summary>Callers need a scope.</summary>
     public static RouteHandlerBuilder Needs(this RouteHandlerBuilder route, string? scope) => route.WithMetadata(new RequiredScopeAttribute(scope));

@@ -2,6 +2,7 @@ using System.Globalization;
 using ClusterNet.Cluster.Serving;
 using ClusterNet.Gateway.Grpc.Protocol;
 using ClusterNet.Gateway.Inference;
+using ClusterNet.Gateway.Inference.SharedMemory;
 using Google.Protobuf.Collections;
 using DataType = ClusterNet.Gateway.Inference.DataType;
 
@@ -10,31 +11,39 @@ namespace ClusterNet.Gateway.Grpc;
 /// <summary>Reads a request of gRPC: raw contents beside the inputs, or each input's own contents by type.</summary>
 internal static class GrpcRequestReader
 {
-    private const string SharedMemoryName = "shared_memory_region";
-
     /// <summary>A whole request.</summary>
     /// <exception cref="PredictionException">it is none that the version takes</exception>
-    public static InferRequest Read(ModelInferRequest message, InputPlan plan, InferenceSettings settings)
+    public static InferRequest Read(ModelInferRequest message, InputPlan plan, InferenceSettings settings, SharedRegions? memory = null)
     {
         if (message.Inputs.Count > settings.MaxTensors)
             throw Refusal.Invalid("inputs", $"more than {settings.MaxTensors}");
         var isRaw = message.RawInputContents.Count > 0;
-        if (isRaw && message.RawInputContents.Count != message.Inputs.Count)
-            throw Refusal.Invalid("raw_input_contents", $"{message.RawInputContents.Count}, and there are {message.Inputs.Count} inputs; each has one, in their order");
-        var assembly = new InputAssembly(plan, settings);
-        for (var i = 0; i < message.Inputs.Count; i++)
-            ReadInput(message.Inputs[i], isRaw ? message.RawInputContents[i].Span : default, isRaw, $"inputs[{i}]", assembly);
+        var sent = message.Inputs.Count(input => !input.Parameters.ContainsKey(SharedPart.RegionName));
+        if (isRaw && message.RawInputContents.Count != sent)
+            throw Refusal.Invalid("raw_input_contents", $"{message.RawInputContents.Count}, and there are {sent} inputs{(sent == message.Inputs.Count ? "" : " that are not in shared memory")}; each has one, in their order");
+        var assembly = new InputAssembly(plan, settings, memory);
+        var next = 0;
+        foreach (var (index, input) in message.Inputs.Index())
+        {
+            var shared = ReadPart(input.Parameters, $"inputs[{index}].parameters");
+            ReadInput(input, shared, isRaw && shared is null ? message.RawInputContents[next++].Span : default, isRaw, $"inputs[{index}]", assembly);
+        }
         var parameters = ReadParameters(message.Parameters, settings);
-        return new InferRequest(message.Id.Length == 0 ? null : message.Id, parameters, assembly.Build(), ReadOutputs(message, plan.Version, settings));
+        return new InferRequest(message.Id.Length == 0 ? null : message.Id, parameters, assembly.Build(), ReadOutputs(message, plan.Version, settings, memory));
     }
 
-    private static void ReadInput(ModelInferRequest.Types.InferInputTensor input, ReadOnlySpan<byte> raw, bool isRaw, string place, InputAssembly assembly)
+    private static void ReadInput(ModelInferRequest.Types.InferInputTensor input, SharedPart? shared, ReadOnlySpan<byte> raw, bool isRaw, string place, InputAssembly assembly)
     {
-        if (input.Parameters.ContainsKey(SharedMemoryName))
-            throw Refusal.Invalid($"{place}.parameters.{SharedMemoryName}", "shared memory is not served; send the values");
         if (input.Shape.Count > TensorHead.MaxAxes)
             throw Refusal.Invalid(place + ".shape", $"{input.Shape.Count} axes; at most {TensorHead.MaxAxes} are taken");
         var head = TensorHead.Of(place, input.Name, DataTypes.Parse(input.Datatype, place + ".datatype"), [.. input.Shape]);
+        if (shared is { } part)
+        {
+            if (input.Contents is not null && ListOf(input.Contents) != 0)
+                throw Refusal.Invalid(place + ".contents", $"beside {SharedPart.RegionName}; values come one way or the other");
+            assembly.AddShared(part, head);
+            return;
+        }
         if (isRaw)
         {
             if (input.Contents is not null && ListOf(input.Contents) != 0)
@@ -137,7 +146,7 @@ internal static class GrpcRequestReader
         return value <= Numbers.RangeOf(head.Type).Most ? value : throw Refusal.Invalid(Numbers.PlaceOf(head, index), $"{value} is no {DataTypes.NameOf(head.Type)}");
     }
 
-    private static IReadOnlyList<RequestedOutput> ReadOutputs(ModelInferRequest message, ServedVersion version, InferenceSettings settings)
+    private static IReadOnlyList<RequestedOutput> ReadOutputs(ModelInferRequest message, ServedVersion version, InferenceSettings settings, SharedRegions? memory)
     {
         if (message.Outputs.Count == 0)
             return RequestedOutput.All(version);
@@ -145,14 +154,27 @@ internal static class GrpcRequestReader
         foreach (var (index, output) in message.Outputs.Index())
         {
             var place = $"outputs[{index}]";
-            if (output.Parameters.ContainsKey(SharedMemoryName))
-                throw Refusal.Invalid($"{place}.parameters.{SharedMemoryName}", "shared memory is not served; take the values from the answer");
+            var shared = ReadPart(output.Parameters, $"{place}.parameters");
+            if (shared is { } part)
+                SharedRegions.Of(memory, $"{place}.parameters.{SharedPart.RegionName}").Check(part, $"{place}.parameters.{SharedPart.RegionName}");
             var classes = output.Parameters.TryGetValue(RequestedOutput.ClassificationName, out var parameter)
                 ? (int)Math.Min(CountOf(parameter, $"{place}.parameters.{RequestedOutput.ClassificationName}"), int.MaxValue)
                 : 0;
-            RequestedOutput.Add(outputs, new RequestedOutput(output.Name, true, classes), version, place, settings);
+            RequestedOutput.Add(outputs, new RequestedOutput(output.Name, true, classes, shared), version, place, settings);
         }
         return outputs;
+    }
+
+    private static SharedPart? ReadPart(MapField<string, InferParameter> given, string place)
+    {
+        if (given.Count == 0)
+            return null;
+        string? region = null;
+        if (given.TryGetValue(SharedPart.RegionName, out var name))
+            region = name.HasStringParam ? name.StringParam : throw Refusal.Invalid($"{place}.{SharedPart.RegionName}", "a text belongs here");
+        return SharedPart.Of(region, CountAt(SharedPart.OffsetName), CountAt(SharedPart.ByteSizeName), place);
+
+        ulong? CountAt(string key) => given.TryGetValue(key, out var count) ? CountOf(count, $"{place}.{key}") : null;
     }
 
     private static RequestParameters ReadParameters(MapField<string, InferParameter> given, InferenceSettings settings)

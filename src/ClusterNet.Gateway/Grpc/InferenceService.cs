@@ -4,6 +4,7 @@ using System.Threading.Channels;
 using ClusterNet.Cluster.Serving;
 using ClusterNet.Gateway.Grpc.Protocol;
 using ClusterNet.Gateway.Inference;
+using ClusterNet.Gateway.Inference.SharedMemory;
 using Google.Protobuf;
 using Grpc.Core;
 using Microsoft.Extensions.Diagnostics.HealthChecks;
@@ -186,6 +187,45 @@ internal sealed class InferenceService(InferenceGateway gateway, HealthCheckServ
         return new RepositoryModelUnloadResponse();
     });
 
+    /// <inheritdoc/>
+    public override Task<SystemSharedMemoryStatusResponse> SystemSharedMemoryStatus(SystemSharedMemoryStatusRequest request, ServerCallContext context) => AnswerAsync("", () =>
+    {
+        var answer = new SystemSharedMemoryStatusResponse();
+        foreach (var region in Memory(context).List(Named(request.Name)))
+            answer.Regions[region.Name] = new SystemSharedMemoryStatusResponse.Types.RegionStatus { Name = region.Name, Key = region.Key, Offset = region.Offset, ByteSize = region.ByteSize };
+        return Task.FromResult(answer);
+    });
+
+    /// <inheritdoc/>
+    [RequiredScope(RequiredScopeAttribute.Operate)]
+    public override Task<SystemSharedMemoryRegisterResponse> SystemSharedMemoryRegister(SystemSharedMemoryRegisterRequest request, ServerCallContext context) => AnswerAsync("", () =>
+    {
+        Memory(context).Register(request.Name, request.Key, request.Offset, request.ByteSize);
+        return Task.FromResult(new SystemSharedMemoryRegisterResponse());
+    });
+
+    /// <inheritdoc/>
+    [RequiredScope(RequiredScopeAttribute.Operate)]
+    public override Task<SystemSharedMemoryUnregisterResponse> SystemSharedMemoryUnregister(SystemSharedMemoryUnregisterRequest request, ServerCallContext context) => AnswerAsync("", () =>
+    {
+        Memory(context).Unregister(Named(request.Name));
+        return Task.FromResult(new SystemSharedMemoryUnregisterResponse());
+    });
+
+    /// <inheritdoc/>
+    public override Task<CudaSharedMemoryStatusResponse> CudaSharedMemoryStatus(CudaSharedMemoryStatusRequest request, ServerCallContext context) => AnswerAsync("", () =>
+        Task.FromResult(request.Name.Length == 0 ? new CudaSharedMemoryStatusResponse() : throw Refusal.Invalid("name", SharedMemoryEndpoints.NoCuda)));
+
+    /// <inheritdoc/>
+    [RequiredScope(RequiredScopeAttribute.Operate)]
+    public override Task<CudaSharedMemoryRegisterResponse> CudaSharedMemoryRegister(CudaSharedMemoryRegisterRequest request, ServerCallContext context) =>
+        AnswerAsync<CudaSharedMemoryRegisterResponse>("", () => throw Refusal.Invalid("name", SharedMemoryEndpoints.NoCuda));
+
+    /// <inheritdoc/>
+    [RequiredScope(RequiredScopeAttribute.Operate)]
+    public override Task<CudaSharedMemoryUnregisterResponse> CudaSharedMemoryUnregister(CudaSharedMemoryUnregisterRequest request, ServerCallContext context) =>
+        Task.FromResult(new CudaSharedMemoryUnregisterResponse());
+
     private static async Task<T> AnswerAsync<T>(string model, Func<Task<T>> answer)
     {
         try
@@ -199,6 +239,10 @@ internal sealed class InferenceService(InferenceGateway gateway, HealthCheckServ
     }
 
     private static string? Named(string version) => version.Length == 0 ? null : version;
+
+    private SharedRegions Memory(ServerCallContext context) => SharedRegions.Of(Memory(context.GetHttpContext()), "");
+
+    private SharedRegions? Memory(Microsoft.AspNetCore.Http.HttpContext http) => gateway.Memory.For(http.Connection);
 
     private Task<ServedVersion> VersionAsync(string model, string version, ServerCallContext context) => gateway.Serving.VersionAsync(model, Named(version), context.CancellationToken);
 
@@ -218,28 +262,28 @@ internal sealed class InferenceService(InferenceGateway gateway, HealthCheckServ
     {
         var received = gateway.Now;
         var version = Named(message.ModelVersion);
-        var (plan, request) = await ReadAsync(message, version, cancel).ConfigureAwait(false);
         var http = context.GetHttpContext();
+        var (plan, request) = await ReadAsync(message, version, Memory(http), cancel).ConfigureAwait(false);
         var caller = new Caller(http.User, http.Connection.RemoteIpAddress?.ToString(), ObservedPrediction.Grpc, received);
         TimeSpan? left = context.Deadline == DateTime.MaxValue ? null : context.Deadline - received.UtcDateTime;
         if (left <= TimeSpan.Zero)
             throw new PredictionException(ServingProtocol.FailureKind.DeadlineExceeded, [new("", "the deadline was over before the request was read")]);
         var answer = await gateway.PredictAsync(caller, request.Id, request.ToPredict(message.ModelName, version, left, Activity.Current?.Id), cancel).ConfigureAwait(false);
-        return ResponseOf(answer, request, OutputTensor.Of(answer, plan.Version, request));
+        return ResponseOf(answer, request, SharedRegions.Place(Memory(http), OutputTensor.Of(answer, plan.Version, request), request));
     }
 
-    private async ValueTask<(InputPlan Plan, InferRequest Request)> ReadAsync(ModelInferRequest message, string? version, CancellationToken cancel)
+    private async ValueTask<(InputPlan Plan, InferRequest Request)> ReadAsync(ModelInferRequest message, string? version, SharedRegions? memory, CancellationToken cancel)
     {
         var (plan, isRemembered) = await gateway.PlanAsync(message.ModelName, version, false, cancel).ConfigureAwait(false);
         try
         {
-            return (plan, GrpcRequestReader.Read(message, plan, gateway.Settings));
+            return (plan, GrpcRequestReader.Read(message, plan, gateway.Settings, memory));
         }
         catch (PredictionException) when (isRemembered)
         {
             // the model may have another version by now, with other inputs
             (plan, _) = await gateway.PlanAsync(message.ModelName, version, true, cancel).ConfigureAwait(false);
-            return (plan, GrpcRequestReader.Read(message, plan, gateway.Settings));
+            return (plan, GrpcRequestReader.Read(message, plan, gateway.Settings, memory));
         }
     }
 
@@ -261,7 +305,15 @@ internal sealed class InferenceService(InferenceGateway gateway, HealthCheckServ
         }
         foreach (var output in outputs)
         {
-            response.Outputs.Add(new ModelInferResponse.Types.InferOutputTensor { Name = output.Name, Datatype = output.TypeName, Shape = { output.Shape } });
+            var tensor = new ModelInferResponse.Types.InferOutputTensor { Name = output.Name, Datatype = output.TypeName, Shape = { output.Shape } };
+            if (output is OutputTensor.Shared { Part: var part })
+            {
+                tensor.Parameters[SharedPart.RegionName] = new InferParameter { StringParam = part.Region };
+                tensor.Parameters[SharedPart.OffsetName] = new InferParameter { Int64Param = (long)part.Offset };
+                tensor.Parameters[SharedPart.ByteSizeName] = new InferParameter { Int64Param = (long)part.ByteSize };
+            }
+            response.Outputs.Add(tensor);
+            // one for each output, empty where the values are elsewhere: clients count them
             var bytes = new byte[output.ByteSize];
             output.WriteBytes(bytes);
             response.RawOutputContents.Add(UnsafeByteOperations.UnsafeWrap(bytes));

@@ -3,6 +3,7 @@ using System.Net.Mime;
 using System.Text.Encodings.Web;
 using System.Text.Json;
 using ClusterNet.Cluster.Serving;
+using ClusterNet.Gateway.Inference.SharedMemory;
 using Microsoft.AspNetCore.Http;
 using Microsoft.Net.Http.Headers;
 
@@ -79,7 +80,15 @@ internal static class AnswerWriter
         foreach (var axis in output.Shape)
             json.WriteNumberValue(axis);
         json.WriteEndArray();
-        if (output.IsBinary)
+        if (output is OutputTensor.Shared shared)
+        {
+            json.WriteStartObject("parameters"u8);
+            json.WriteString(SharedPart.RegionName, shared.Part.Region);
+            json.WriteNumber(SharedPart.OffsetName, shared.Part.Offset);
+            json.WriteNumber(SharedPart.ByteSizeName, shared.Part.ByteSize);
+            json.WriteEndObject();
+        }
+        else if (output.IsBinary)
         {
             json.WriteStartObject("parameters"u8);
             json.WriteNumber("binary_data_size"u8, output.ByteSize);

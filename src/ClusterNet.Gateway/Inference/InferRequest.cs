@@ -1,4 +1,5 @@
 using ClusterNet.Cluster.Serving;
+using ClusterNet.Gateway.Inference.SharedMemory;
 
 namespace ClusterNet.Gateway.Inference;
 
@@ -83,7 +84,8 @@ internal sealed class RequestParameters
 /// <param name="Name">of the tensor</param>
 /// <param name="IsBinary">as bytes behind the JSON; null where the request decides for all</param>
 /// <param name="Classes">0, or how many of the largest values are wanted, as texts</param>
-internal readonly record struct RequestedOutput(string Name, bool? IsBinary = null, int Classes = 0)
+/// <param name="Memory">where its values are to be written; null where they go into the answer</param>
+internal readonly record struct RequestedOutput(string Name, bool? IsBinary = null, int Classes = 0, SharedPart? Memory = null)
 {
     /// <summary>How many of the largest values are wanted.</summary>
     public const string ClassificationName = "classification";

@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using System.Globalization;
 using ClusterNet.Cluster.Serving;
+using ClusterNet.Gateway.Inference.SharedMemory;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Routing;
@@ -38,10 +39,25 @@ internal static class InferenceEndpoints
         var operate = all.MapGroup("/repository/models").WithMetadata(new RequiredScopeAttribute(RequiredScopeAttribute.Operate));
         operate.MapPost($"/{{{ModelKey}}}/load", Handle(gateway, RepositoryEndpoints.LoadAsync)).WithSummary("Loads a model");
         operate.MapPost($"/{{{ModelKey}}}/unload", Handle(gateway, RepositoryEndpoints.UnloadAsync)).WithSummary("Lets a model go");
+        MapMemory(all.MapGroup("/systemsharedmemory"), gateway, SharedMemoryEndpoints.StatusAsync, SharedMemoryEndpoints.RegisterAsync, SharedMemoryEndpoints.UnregisterAsync);
+        MapMemory(all.MapGroup("/cudasharedmemory"), gateway, SharedMemoryEndpoints.CudaStatusAsync, SharedMemoryEndpoints.CudaRegisterAsync, SharedMemoryEndpoints.CudaUnregisterAsync);
     }
 
     /// <summary>The model of the path.</summary>
     public static string ModelOf(HttpContext context) => (string?)context.Request.RouteValues[ModelKey] ?? "";
+
+    private static void MapMemory(
+        RouteGroupBuilder memory, InferenceGateway gateway, Func<HttpContext, InferenceGateway, Task> status, Func<HttpContext, InferenceGateway, Task> register, Func<HttpContext, InferenceGateway, Task> unregister)
+    {
+        const string Region = $"/region/{{{SharedMemoryEndpoints.RegionKey}}}";
+        var (predict, operate) = (new RequiredScopeAttribute(RequiredScopeAttribute.Predict), new RequiredScopeAttribute(RequiredScopeAttribute.Operate));
+        foreach (var path in (ReadOnlySpan<string>)["", Region])
+        {
+            memory.MapGet(path + "/status", Handle(gateway, status)).WithMetadata(predict).WithSummary("Regions of shared memory");
+            memory.MapPost(path + "/unregister", Handle(gateway, unregister)).WithMetadata(operate).WithSummary("Forgets a region, or all");
+        }
+        memory.MapPost(Region + "/register", Handle(gateway, register)).WithMetadata(operate).WithSummary("Registers a region");
+    }
 
     private static string? VersionOf(HttpContext context) => (string?)context.Request.RouteValues[VersionKey];
 
@@ -127,7 +143,7 @@ internal static class InferenceEndpoints
         var (plan, request) = await ReadAsync(context, gateway, model, version).ConfigureAwait(false);
         var caller = new Caller(context.User, context.Connection.RemoteIpAddress?.ToString(), ObservedPrediction.Http, received);
         var answer = await gateway.PredictAsync(caller, request.Id, request.ToPredict(model, version, null, Activity.Current?.Id), context.RequestAborted).ConfigureAwait(false);
-        await AnswerWriter.WriteAsync(context, answer, request, OutputTensor.Of(answer, plan.Version, request), gateway.Settings).ConfigureAwait(false);
+        await AnswerWriter.WriteAsync(context, answer, request, SharedRegions.Place(gateway.Memory.For(context.Connection), OutputTensor.Of(answer, plan.Version, request), request), gateway.Settings).ConfigureAwait(false);
     }
 
     private static async ValueTask<(InputPlan Plan, InferRequest Request)> ReadAsync(HttpContext context, InferenceGateway gateway, string model, string? version)
@@ -137,13 +153,13 @@ internal static class InferenceEndpoints
         using var body = await RequestBody.ReadAsync(context.Request, gateway.Settings.MaxBodyBytes, context.RequestAborted).ConfigureAwait(false);
         try
         {
-            return (plan, JsonRequestReader.Read(body.Written, length, plan, gateway.Settings));
+            return (plan, JsonRequestReader.Read(body.Written, length, plan, gateway.Settings, gateway.Memory.For(context.Connection)));
         }
         catch (PredictionException) when (isRemembered)
         {
             // the model may have another version by now, with other inputs
             (plan, _) = await gateway.PlanAsync(model, version, true, context.RequestAborted).ConfigureAwait(false);
-            return (plan, JsonRequestReader.Read(body.Written, length, plan, gateway.Settings));
+            return (plan, JsonRequestReader.Read(body.Written, length, plan, gateway.Settings, gateway.Memory.For(context.Connection)));
         }
     }
 

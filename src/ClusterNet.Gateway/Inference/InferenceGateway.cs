@@ -2,6 +2,7 @@ using System.Collections.Concurrent;
 using System.Diagnostics;
 using System.Security.Claims;
 using ClusterNet.Cluster.Serving;
+using ClusterNet.Gateway.Inference.SharedMemory;
 
 namespace ClusterNet.Gateway.Inference;
 
@@ -17,7 +18,7 @@ internal sealed record Caller(ClaimsPrincipal User, string? Client, string Proto
 /// <param name="settings">bounds</param>
 /// <param name="observers">told before an answer goes out</param>
 /// <param name="time">the clock</param>
-internal sealed class InferenceGateway(IModelServing serving, InferenceSettings settings, IEnumerable<IPredictionObserver> observers, TimeProvider time)
+internal sealed class InferenceGateway(IModelServing serving, InferenceSettings settings, IEnumerable<IPredictionObserver> observers, TimeProvider time) : IDisposable
 {
     // a model has few names; callers may spell a number in many ways
     private const int MaxRemembered = 4096;
@@ -30,6 +31,9 @@ internal sealed class InferenceGateway(IModelServing serving, InferenceSettings 
 
     /// <summary>Bounds.</summary>
     public InferenceSettings Settings => settings;
+
+    /// <summary>Shared memory of callers on this machine.</summary>
+    public SharedRegions Memory { get; } = new(settings.HasSharedMemory);
 
     /// <summary>The time.</summary>
     public DateTimeOffset Now => time.GetUtcNow();
@@ -69,6 +73,9 @@ internal sealed class InferenceGateway(IModelServing serving, InferenceSettings 
             await TellAsync(caller, id, request, answer, null, cancel).ConfigureAwait(false);
         return answer;
     }
+
+    /// <inheritdoc/>
+    public void Dispose() => Memory.Dispose();
 
     private async ValueTask<(InputPlan Plan, bool IsRemembered)> AskAsync(string model, string? version, CancellationToken cancel)
     {

@@ -9,6 +9,9 @@ public sealed record InferenceSettings
     /// <summary>Whether the models that NVIDIA's <c>simple</c> examples ask for are there, and the server calls itself what they look for.</summary>
     public bool HasExamples { get; init; }
 
+    /// <summary>Whether callers on this machine may have values read from, and written into, shared memory that they register.</summary>
+    public bool HasSharedMemory { get; init; }
+
     /// <summary>What the server calls itself.</summary>
     public string ServerName => HasExamples ? "triton" : "clusternet";
 

@@ -1,5 +1,6 @@
 using ClusterNet.Cluster.Serving;
 using ClusterNet.Data;
+using ClusterNet.Gateway.Inference.SharedMemory;
 
 namespace ClusterNet.Gateway.Inference;
 
@@ -94,8 +95,12 @@ internal sealed class InputPlan
 /// <summary>Puts the tensors of one request together.</summary>
 /// <param name="plan">of the version that is asked</param>
 /// <param name="settings">bounds</param>
-internal sealed class InputAssembly(InputPlan plan, InferenceSettings settings)
+/// <param name="memory">what the caller may use; null for none</param>
+internal sealed class InputAssembly(InputPlan plan, InferenceSettings settings, SharedRegions? memory = null)
 {
+    // values in shared memory may cost no more than those of a body
+    private ulong _sharedBytes = (ulong)settings.MaxBodyBytes;
+
     private readonly string?[]?[] _columns = new string?[]?[plan.Columns.Count];
     private ModelInput? _whole;
     private string? _first;
@@ -119,6 +124,18 @@ internal sealed class InputAssembly(InputPlan plan, InferenceSettings settings)
         _samples = samples;
         _first ??= head.Name;
         return slot;
+    }
+
+    /// <summary>The values of an input from shared memory.</summary>
+    /// <exception cref="PredictionException">they are not there, don't fit, or are more than a request can bring</exception>
+    public void AddShared(in SharedPart part, in TensorHead head)
+    {
+        var place = $"{head.Place}.parameters.{SharedPart.RegionName}";
+        var regions = SharedRegions.Of(memory, place);
+        if (part.ByteSize > _sharedBytes)
+            throw Refusal.Invalid(place, $"{part.ByteSize} bytes, and {_sharedBytes} of {settings.MaxBodyBytes} that a request may have in shared memory are left");
+        _sharedBytes -= part.ByteSize;
+        JsonRequestReader.Take(regions.Read(part, place), head, this);
     }
 
     /// <summary>The values of an array or of prepared samples.</summary>

@@ -1,13 +1,12 @@
 using System.Text.Json;
 using ClusterNet.Cluster.Serving;
+using ClusterNet.Gateway.Inference.SharedMemory;
 
 namespace ClusterNet.Gateway.Inference;
 
 /// <summary>Reads the body of a REST request: JSON, and behind it the bytes of the tensors that are given as such.</summary>
 internal static class JsonRequestReader
 {
-    private const string SharedMemoryName = "shared_memory_region";
-
     [Flags]
     private enum Seen
     {
@@ -27,8 +26,9 @@ internal static class JsonRequestReader
     /// <param name="jsonLength">how many of them are JSON; all where null</param>
     /// <param name="plan">of the version that is asked</param>
     /// <param name="settings">bounds</param>
+    /// <param name="memory">what the caller may use; null for none</param>
     /// <exception cref="PredictionException">it is none, or none that the version takes</exception>
-    public static InferRequest Read(ReadOnlySpan<byte> body, long? jsonLength, InputPlan plan, InferenceSettings settings)
+    public static InferRequest Read(ReadOnlySpan<byte> body, long? jsonLength, InputPlan plan, InferenceSettings settings, SharedRegions? memory = null)
     {
         if (jsonLength is { } length && (length < 0 || length > body.Length))
             throw Refusal.Invalid("Inference-Header-Content-Length", $"{length}, and the body has {body.Length} bytes");
@@ -37,7 +37,7 @@ internal static class JsonRequestReader
             throw Refusal.Invalid("", "the body has no JSON; an object with 'inputs' belongs there");
         try
         {
-            return ReadObject(json, jsonLength is null ? [] : body[(int)jsonLength..], plan, settings);
+            return ReadObject(json, jsonLength is null ? [] : body[(int)jsonLength..], plan, settings, memory);
         }
         catch (JsonException exception)
         {
@@ -50,7 +50,7 @@ internal static class JsonRequestReader
         }
     }
 
-    private static InferRequest ReadObject(ReadOnlySpan<byte> json, ReadOnlySpan<byte> binary, InputPlan plan, InferenceSettings settings)
+    private static InferRequest ReadObject(ReadOnlySpan<byte> json, ReadOnlySpan<byte> binary, InputPlan plan, InferenceSettings settings, SharedRegions? memory)
     {
         if (json.StartsWith("\uFEFF"u8))
             json = json[3..];
@@ -59,7 +59,7 @@ internal static class JsonRequestReader
         if (reader.TokenType != JsonTokenType.StartObject)
             throw Refusal.Invalid("", "an object with 'inputs' belongs here");
         var parameters = new RequestParameters();
-        var assembly = new InputAssembly(plan, settings);
+        var assembly = new InputAssembly(plan, settings, memory);
         List<RequestedOutput>? outputs = null;
         string? id = null;
         var seen = Seen.None;
@@ -73,7 +73,7 @@ internal static class JsonRequestReader
             else if (reader.ValueTextEquals("outputs"u8))
             {
                 Once(ref seen, Seen.Outputs, "outputs");
-                outputs = ReadOutputs(ref reader, plan.Version, settings);
+                outputs = ReadOutputs(ref reader, plan.Version, settings, memory);
             }
             else if (reader.ValueTextEquals("parameters"u8))
             {
@@ -119,6 +119,7 @@ internal static class JsonRequestReader
         string name = "", type = "";
         long[] shape = [];
         long? size = null;
+        SharedPart? shared = null;
         Utf8JsonReader later = default;
         var isRead = false;
         while (reader.Read() && reader.TokenType == JsonTokenType.PropertyName)
@@ -143,7 +144,7 @@ internal static class JsonRequestReader
             else if (reader.ValueTextEquals("parameters"u8))
             {
                 Once(ref seen, Seen.Parameters, place + ".parameters");
-                size = ReadInputParameters(ref reader, place + ".parameters");
+                (size, shared) = ReadInputParameters(ref reader, place + ".parameters");
             }
             else if (reader.ValueTextEquals("data"u8))
             {
@@ -173,13 +174,19 @@ internal static class JsonRequestReader
                 throw Refusal.Invalid(place, $"without '{what}'");
         }
         var hasData = seen.HasFlag(Seen.Data);
-        if (hasData == size.HasValue)
-            throw Refusal.Invalid(place, hasData ? "'data' and 'binary_data_size'; values come one way or the other" : "without 'data'; values come there, or behind the JSON ('binary_data_size')");
+        if ((hasData ? 1 : 0) + (size is null ? 0 : 1) + (shared is null ? 0 : 1) is not 1 and var ways)
+        {
+            throw Refusal.Invalid(place, ways == 0
+                ? "without 'data'; values come there, or behind the JSON ('binary_data_size')"
+                : $"{string.Join(" and ", ((string?[])[hasData ? "'data'" : null, size is null ? null : "'binary_data_size'", shared is null ? null : $"'{SharedPart.RegionName}'"]).OfType<string>())}; values come one way or the other");
+        }
         if (isRead)
             return;
         var head = TensorHead.Of(place, name, DataTypes.Parse(type, place + ".datatype"), shape);
         if (hasData)
             ReadValues(ref later, bytes, head, assembly);
+        else if (shared is { } part)
+            assembly.AddShared(part, head);
         else
             TakeBinary(ref binary, size!.Value, head, assembly);
     }
@@ -228,10 +235,12 @@ internal static class JsonRequestReader
         return shape[..axes].ToArray();
     }
 
-    private static long? ReadInputParameters(ref Utf8JsonReader reader, string place)
+    private static (long? BinarySize, SharedPart? Shared) ReadInputParameters(ref Utf8JsonReader reader, string place)
     {
         BeginObject(ref reader, place);
         long? size = null;
+        string? region = null;
+        ulong? offset = null, sharedSize = null;
         while (reader.Read() && reader.TokenType == JsonTokenType.PropertyName)
         {
             if (reader.ValueTextEquals("binary_data_size"u8))
@@ -239,19 +248,15 @@ internal static class JsonRequestReader
                 reader.Read();
                 size = (long)Math.Min(CountOf(ref reader, place + ".binary_data_size"), long.MaxValue);
             }
-            else if (reader.ValueTextEquals(SharedMemoryName))
-            {
-                throw Refusal.Invalid($"{place}.{SharedMemoryName}", "shared memory is not served; send the values");
-            }
-            else
+            else if (!IsOfMemory(ref reader, place, ref region, ref offset, ref sharedSize))
             {
                 reader.Skip();
             }
         }
-        return size;
+        return (size, SharedPart.Of(region, offset, sharedSize, place));
     }
 
-    private static List<RequestedOutput> ReadOutputs(ref Utf8JsonReader reader, ServedVersion version, InferenceSettings settings)
+    private static List<RequestedOutput> ReadOutputs(ref Utf8JsonReader reader, ServedVersion version, InferenceSettings settings, SharedRegions? memory)
     {
         BeginArray(ref reader, "outputs");
         var outputs = new List<RequestedOutput>();
@@ -271,7 +276,7 @@ internal static class JsonRequestReader
                 }
                 else if (reader.ValueTextEquals("parameters"u8))
                 {
-                    output = ReadOutputParameters(ref reader, place + ".parameters");
+                    output = ReadOutputParameters(ref reader, place + ".parameters", memory);
                 }
                 else
                 {
@@ -283,10 +288,12 @@ internal static class JsonRequestReader
         return outputs;
     }
 
-    private static RequestedOutput ReadOutputParameters(ref Utf8JsonReader reader, string place)
+    private static RequestedOutput ReadOutputParameters(ref Utf8JsonReader reader, string place, SharedRegions? memory)
     {
         BeginObject(ref reader, place);
         var output = default(RequestedOutput);
+        string? region = null;
+        ulong? offset = null, size = null;
         while (reader.Read() && reader.TokenType == JsonTokenType.PropertyName)
         {
             if (reader.ValueTextEquals(RequestedOutput.ClassificationName))
@@ -299,16 +306,38 @@ internal static class JsonRequestReader
                 reader.Read();
                 output = output with { IsBinary = TruthOf(ref reader, $"{place}.{RequestedOutput.BinaryName}") };
             }
-            else if (reader.ValueTextEquals(SharedMemoryName))
-            {
-                throw Refusal.Invalid($"{place}.{SharedMemoryName}", "shared memory is not served; take the values from the answer");
-            }
-            else
+            else if (!IsOfMemory(ref reader, place, ref region, ref offset, ref size))
             {
                 reader.Skip();
             }
         }
-        return output;
+        if (SharedPart.Of(region, offset, size, place) is not { } part)
+            return output;
+        SharedRegions.Of(memory, $"{place}.{SharedPart.RegionName}").Check(part, $"{place}.{SharedPart.RegionName}");
+        return output with { Memory = part };
+    }
+
+    private static bool IsOfMemory(ref Utf8JsonReader reader, string place, ref string? region, ref ulong? offset, ref ulong? size)
+    {
+        if (reader.ValueTextEquals(SharedPart.RegionName))
+        {
+            reader.Read();
+            region = TextOf(ref reader, $"{place}.{SharedPart.RegionName}");
+            return true;
+        }
+        if (reader.ValueTextEquals(SharedPart.OffsetName))
+        {
+            reader.Read();
+            offset = CountOf(ref reader, $"{place}.{SharedPart.OffsetName}");
+            return true;
+        }
+        if (reader.ValueTextEquals(SharedPart.ByteSizeName))
+        {
+            reader.Read();
+            size = CountOf(ref reader, $"{place}.{SharedPart.ByteSizeName}");
+            return true;
+        }
+        return false;
     }
 
     private static void ReadParameters(ref Utf8JsonReader reader, RequestParameters parameters, InferenceSettings settings)

@@ -23,7 +23,7 @@ internal static class ModelDocuments
 
     /// <summary>The server.</summary>
     public static ServerDocument Server(InferenceSettings settings) => new(
-        settings.ServerName, _version, ["binary_tensor_data", "classification", "model_configuration", "model_repository", "schedule_policy", "statistics"]);
+        settings.ServerName, _version, ["binary_tensor_data", "classification", "model_configuration", "model_repository", "schedule_policy", "statistics", .. settings.HasSharedMemory ? (string[])["system_shared_memory"] : []]);
 
     /// <summary>A model, by one of its versions.</summary>
     /// <param name="version">the one that is described</param>

@@ -6,6 +6,7 @@ using System.Text;
 using System.Text.Json;
 using ClusterNet.Cluster.Serving;
 using ClusterNet.Core.Faults;
+using ClusterNet.Gateway.Inference.SharedMemory;
 
 namespace ClusterNet.Gateway.Inference;
 
@@ -126,6 +127,26 @@ internal abstract record OutputTensor(string Name, long[] Shape, bool IsBinary)
         {
             foreach (var value in Values)
                 json.WriteNumberValue(value);
+        }
+    }
+
+    /// <summary>One whose values are in shared memory.</summary>
+    public sealed record Shared(OutputTensor Tensor, SharedPart Part) : OutputTensor(Tensor.Name, Tensor.Shape, false)
+    {
+        /// <inheritdoc/>
+        public override string TypeName => Tensor.TypeName;
+
+        /// <inheritdoc/>
+        public override int ByteSize => 0;
+
+        /// <inheritdoc/>
+        public override void WriteBytes(Span<byte> bytes)
+        {
+        }
+
+        /// <inheritdoc/>
+        public override void WriteValues(Utf8JsonWriter json)
+        {
         }
     }
 

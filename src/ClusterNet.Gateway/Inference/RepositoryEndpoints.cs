@@ -64,7 +64,9 @@ internal static class RepositoryEndpoints
         }
     }
 
-    private static async ValueTask<JsonDocument?> BodyAsync(HttpContext context)
+    /// <summary>The body; null where there is none.</summary>
+    /// <exception cref="PredictionException">it is no object</exception>
+    public static async ValueTask<JsonDocument?> BodyAsync(HttpContext context)
     {
         using var body = await RequestBody.ReadAsync(context.Request, MaxBodyBytes, context.RequestAborted).ConfigureAwait(false);
         if (body.Count == 0)

@@ -23,6 +23,7 @@ internal static partial class NodeSettings
             KeepAlive = TimeSpan.FromSeconds(http.Integer("keep-alive-seconds", (int)defaults.KeepAlive.TotalSeconds, 1, 86_400)),
             StopPatience = TimeSpan.FromSeconds(http.Integer("stop-seconds", (int)defaults.StopPatience.TotalSeconds, 0, 600)),
             HasExamples = http.Truth("examples", defaults.HasExamples),
+            HasSharedMemory = http.Truth("shared-memory", defaults.HasSharedMemory),
             Tls = ReadHttpTls(document, tls, folder, faults),
         };
         tls.Finish();

@@ -3,6 +3,7 @@ using System.Text;
 using ClusterNet.Cluster.Serving;
 using ClusterNet.Data;
 using ClusterNet.Gateway.Inference;
+using ClusterNet.Gateway.Inference.SharedMemory;
 using CsCheck;
 
 namespace ClusterNet.Gateway.Tests.Inference;
@@ -21,6 +22,9 @@ internal static class Fuzz
     /// <summary>Bounds that are hit often.</summary>
     public static readonly InferenceSettings Settings = new() { MaxSamples = 1000, MaxTensors = 8 };
 
+    /// <summary>A region <c>r</c> of 96 bytes, read and written by all.</summary>
+    public static readonly SharedRegions Memory = MemoryObject.Regions(96);
+
     // what a request of a kilobyte may cost: the reader's own structures, an exception, and a few bytes for each byte
     private const long MaxAllocated = 256 << 10;
 
@@ -29,7 +33,7 @@ internal static class Fuzz
         .. ((string[])
         [
             "{", "}", "[", "]", ",", ":", "\"", "\\", "null", "true", "false", "NaN", "-", "1e999", "-0", "1e-400", "18446744073709551616", "9223372036854775807", "-1", "0", "4294967296", "2147483647",
-            "\"data\":", "\"shape\":", "\"name\":", "\"datatype\":", "\"inputs\":", "\"outputs\":", "\"parameters\":", "\"binary_data_size\":", "\"classification\":", "\"prepared\"", "\"INPUT0\"", "\"INPUT1\"", "\"age\"", "\"BYTES\"",
+            "\"data\":", "\"shape\":", "\"name\":", "\"datatype\":", "\"inputs\":", "\"outputs\":", "\"parameters\":", "\"binary_data_size\":", "\"classification\":", "\"shared_memory_region\":\"r\",", "\"shared_memory_offset\":", "\"shared_memory_byte_size\":24,", "\"prepared\"", "\"INPUT0\"", "\"INPUT1\"", "\"age\"", "\"BYTES\"",
             "\"FP16\"", "\"INT64\"", "\"BOOL\"", "\\ud800", "\\u0000", "/*", "\uFEFF", "[[[[[[[[[[[[[[[[[[",
         ]).Select(Encoding.UTF8.GetBytes),
         [0xFF], [0xC0, 0x80], [0x00],
@@ -100,7 +104,7 @@ internal static class Fuzz
             var model = plan.Version.Id.Model;
             var answer = _examples.FirstOrDefault(example => example.Name == model)?.Predict(request.Input) ?? FakeServing.AnswerTo(request.ToPredict(model, null, null, null));
             using var body = new PooledBytes(64);
-            AnswerWriter.Fill(body, answer, request, OutputTensor.Of(answer, plan.Version, request));
+            AnswerWriter.Fill(body, answer, request, SharedRegions.Place(Memory, OutputTensor.Of(answer, plan.Version, request), request));
         }
         catch (PredictionException refusal)
         {

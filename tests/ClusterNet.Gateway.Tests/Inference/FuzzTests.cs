@@ -18,6 +18,7 @@ public sealed class FuzzTests
         """{"inputs":[{"name":"age","shape":[2],"datatype":"FP64","data":[0.1,null]},{"name":"sex","shape":[2,1],"datatype":"BYTES","data":["f","ä\n"]}],"parameters":{"binary_data_output":true}}""",
         """{"model_name":"x","inputs":[{"name":"prepared","shape":[1,3],"datatype":"BOOL","parameters":{"x":[1,{"y":2}]},"data":[true,false,true]}]}""",
         """{"inputs":[{"name":"INPUT0","shape":[1,16],"datatype":"INT32","data":[0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15]},{"name":"INPUT1","shape":[1,16],"datatype":"INT32","data":[[1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,2147483647]]}],"outputs":[{"name":"OUTPUT1"}]}""",
+        """{"inputs":[{"name":"INPUT0","shape":[1,2,3],"datatype":"FP32","parameters":{"shared_memory_region":"r","shared_memory_offset":8,"shared_memory_byte_size":24}}],"outputs":[{"name":"probabilities","parameters":{"shared_memory_region":"r","shared_memory_byte_size":90}}]}""",
         """{"inputs":[{"name":"INPUT0","shape":[2,2],"datatype":"BYTES","data":["a","","\u0000","\"ä"]}],"parameters":{"binary_data_output":true}}""",
     ];
 
@@ -30,7 +31,7 @@ public sealed class FuzzTests
     [Fact]
     public void JSON_is_a_request_or_refused() =>
         Gen.Select(Fuzz.Changed([.. _json.Select(Encoding.UTF8.GetBytes)]), Gen.Int[0, Fuzz.Plans.Length - 1], Gen.Frequency((8, Gen.Const((long?)null)), (1, Gen.Long[-1, 400].Select(length => (long?)length)), (1, Gen.Long.Select(length => (long?)length)))).Sample(
-            (body, plan, length) => Fuzz.Check(Fuzz.Plans[plan], known => JsonRequestReader.Read(body, length, known, Fuzz.Settings)),
+            (body, plan, length) => Fuzz.Check(Fuzz.Plans[plan], known => JsonRequestReader.Read(body, length, known, Fuzz.Settings, Fuzz.Memory)),
             iter: Fuzz.Inputs,
             print: sample => $"{Encoding.UTF8.GetString(sample.Item1)} ({sample.Item2}, {sample.Item3})");
 
@@ -46,7 +47,7 @@ public sealed class FuzzTests
                 // as much as was promised, so that values are reached, but for the last byte now and then
                 var promised = tensors.Sum(tensor => Math.Clamp(PromisedBy(tensor), 0, 400));
                 byte[] body = [.. json, .. Enumerable.Range(0, (int)Math.Max(0, promised + (shift < 0 ? shift : 0))).Select(i => bytes.Length == 0 ? (byte)0 : bytes[i % bytes.Length])];
-                Fuzz.Check(Fuzz.Plans[plan], known => JsonRequestReader.Read(body, json.Length, known, Fuzz.Settings));
+                Fuzz.Check(Fuzz.Plans[plan], known => JsonRequestReader.Read(body, json.Length, known, Fuzz.Settings, Fuzz.Memory));
             },
             iter: Fuzz.Inputs);
     }
@@ -98,19 +99,28 @@ public sealed class FuzzTests
             4 => new InferParameter { Uint64Param = (ulong)value },
             _ => new InferParameter(),
         }));
-        var tensor = Gen.Select(_names, _types, _axes.Array[0, 4], contents, Gen.Bool);
+        var part = Gen.Select(Fuzz.OneOf("r", "q"), Fuzz.OneOf(0L, 8L, -1L, long.MaxValue), Gen.Long[0, 100], Gen.Int[0, 19]);
+        var tensor = Gen.Select(_names, _types, _axes.Array[0, 4], contents, Gen.Bool, part);
         Gen.Select(tensor.Array[0, 3], Gen.Byte.Array[0, 60].Array[0, 3], parameter.Array[0, 3], Fuzz.OneOf("probabilities", "class", "OUTPUT0", "x").Array[0, 2], Gen.Int[0, Fuzz.Plans.Length - 1], Gen.Bool).Sample(
             (tensors, raw, parameters, outputs, plan, isRaw) =>
             {
                 var message = new ModelInferRequest { ModelName = "simple" };
-                foreach (var (name, type, shape, values, hasContents) in tensors)
-                    message.Inputs.Add(new ModelInferRequest.Types.InferInputTensor { Name = name, Datatype = type, Shape = { shape }, Contents = hasContents || !isRaw ? values : null });
+                foreach (var (name, type, shape, values, hasContents, (region, offset, size, share)) in tensors)
+                {
+                    var input = new ModelInferRequest.Types.InferInputTensor { Name = name, Datatype = type, Shape = { shape }, Contents = share > 1 && (hasContents || !isRaw) ? values : null };
+                    message.Inputs.Add(input);
+                    if (share > 1)
+                        continue;
+                    input.Parameters["shared_memory_region"] = new InferParameter { StringParam = region };
+                    input.Parameters["shared_memory_offset"] = new InferParameter { Int64Param = offset };
+                    input.Parameters["shared_memory_byte_size"] = new InferParameter { Int64Param = share == 0 ? size : SizeOf(type, shape) };
+                }
                 if (isRaw)
-                    message.RawInputContents.AddRange(tensors.Select((shaped, i) => ByteString.CopyFrom(new byte[Math.Clamp(SizeOf(shaped.Item2, shaped.Item3), 0, 400)].Select((_, at) => i < raw.Length && raw[i].Length > 0 ? raw[i][at % raw[i].Length] : (byte)0).ToArray())));
+                    message.RawInputContents.AddRange(tensors.Where(sent => sent.Item6.Item4 > 1).Select((shaped, i) => ByteString.CopyFrom(new byte[Math.Clamp(SizeOf(shaped.Item2, shaped.Item3), 0, 400)].Select((_, at) => i < raw.Length && raw[i].Length > 0 ? raw[i][at % raw[i].Length] : (byte)0).ToArray())));
                 foreach (var (name, value) in parameters)
                     message.Parameters[name] = value;
                 message.Outputs.AddRange(outputs.Select(name => new ModelInferRequest.Types.InferRequestedOutputTensor { Name = name }));
-                Fuzz.Check(Fuzz.Plans[plan], known => GrpcRequestReader.Read(message, known, Fuzz.Settings));
+                Fuzz.Check(Fuzz.Plans[plan], known => GrpcRequestReader.Read(message, known, Fuzz.Settings, Fuzz.Memory));
             },
             iter: Fuzz.Inputs);
     }

@@ -145,7 +145,7 @@ public sealed class RestTests
     [InlineData("""{"inputs":[{"name":"INPUT0","shape":[1,2,3],"datatype":"BYTES","data":["","","","","",""]}]}""", "BYTES; 'INPUT0' takes FP32")]
     [InlineData("""{"inputs":[{"name":"INPUT0","shape":[1,2,3],"datatype":"FP31","data":[0,1,2,3,4,5]}]}""", "'FP31' is not one of BOOL, INT8")]
     [InlineData("""{"inputs":[{"name":"INPUT0","shape":[1,2,3],"datatype":"FP32","parameters":{"binary_data_size":24}}]}""", "0 bytes are left")]
-    [InlineData("""{"inputs":[{"name":"INPUT0","shape":[1,2,3],"datatype":"FP32","parameters":{"shared_memory_region":"x"}}]}""", "shared memory is not served")]
+    [InlineData("""{"inputs":[{"name":"INPUT0","shape":[1,2,3],"datatype":"FP32","parameters":{"shared_memory_region":"x","shared_memory_byte_size":24}}]}""", "shared memory is served where the setting http.shared-memory says so")]
     [InlineData("""{"inputs":[{"name":"prepared","shape":[1,2,3],"datatype":"FP32","data":[0,1,2,3,4,null]}]}""", "null where FP32 belongs")]
     [InlineData("""{"inputs":[{"name":"INPUT0","shape":[1,2,3],"datatype":"FP32","data":[0,1,2,3,4,5]}],"outputs":[{"name":"scores"}]}""", "'scores' is no output")]
     [InlineData("""{"inputs":[{"name":"INPUT0","shape":[1,2,3],"datatype":"FP32","data":[0,1,2,3,4,5]}],"parameters":{"timeout":-1}}""", "parameters.timeout")]

@@ -2,6 +2,7 @@ using System.Globalization;
 using ClusterNet.Cluster.Serving;
 using ClusterNet.Gateway.Grpc.Protocol;
 using ClusterNet.Gateway.Inference;
+using ClusterNet.Gateway.Inference.Examples;
 using ClusterNet.Gateway.Inference.SharedMemory;
 using Google.Protobuf.Collections;
 using DataType = ClusterNet.Gateway.Inference.DataType;
@@ -58,6 +59,51 @@ internal static class GrpcRequestReader
         else
             assembly.Add(slot, head, Floats(input.Contents!, head, slot.Kind == InputKind.Array));
     }
+
+    /// <summary>The cells of some inputs, each of any shape.</summary>
+    /// <param name="message">the request</param>
+    /// <param name="names">of the inputs, all of which have to be there</param>
+    /// <param name="settings">bounds</param>
+    /// <exception cref="PredictionException">one is missing, or has other values than its shape says</exception>
+    public static IReadOnlyList<string?[]> ReadCells(ModelInferRequest message, IEnumerable<string> names, InferenceSettings settings)
+    {
+        var isRaw = message.RawInputContents.Count > 0;
+        if (isRaw && message.RawInputContents.Count != message.Inputs.Count)
+            throw Refusal.Invalid("raw_input_contents", $"{message.RawInputContents.Count}, and there are {message.Inputs.Count} inputs; each has one, in their order");
+        return [.. names.Select(name =>
+        {
+            var (index, input) = message.Inputs.Index().FirstOrDefault(given => given.Item.Name == name);
+            if (input is null)
+                throw Refusal.Invalid("inputs", $"without {name}, which the model needs");
+            var place = $"inputs[{index}]";
+            var head = TensorHead.Of(place, name, DataTypes.Parse(input.Datatype, place + ".datatype"), [.. input.Shape]);
+            if (head.Elements > settings.MaxSamples)
+                throw Refusal.Invalid(place + ".shape", $"{head.ShownShape} has more than {settings.MaxSamples} values");
+            if (isRaw)
+                return BinaryTensor.Cells(message.RawInputContents[index].Span, head, false);
+            CheckContents(input.Contents, head);
+            return Cells(input.Contents!, head, false);
+        })];
+    }
+
+    /// <summary>The outputs that a message asks for.</summary>
+    /// <exception cref="PredictionException">there is no such output</exception>
+    public static IReadOnlyList<RequestedOutput> ReadOutputs(ModelInferRequest message, ServedVersion version, InferenceSettings settings) => ReadOutputs(message, version, settings, null);
+
+    /// <summary>The parameters that mean something.</summary>
+    /// <exception cref="PredictionException">one is of another type</exception>
+    public static RequestParameters ReadParameters(ModelInferRequest message, InferenceSettings settings) => ReadParameters(message.Parameters, settings);
+
+    /// <summary>The id of the sequence that a message is part of; null where it is of none.</summary>
+    public static string? SequenceOf(ModelInferRequest message) => message.Parameters.TryGetValue(SequenceStep.IdName, out var id)
+        ? id.ParameterChoiceCase switch
+        {
+            InferParameter.ParameterChoiceOneofCase.StringParam when id.StringParam.Length > 0 => id.StringParam,
+            InferParameter.ParameterChoiceOneofCase.Int64Param when id.Int64Param > 0 => id.Int64Param.ToString(CultureInfo.InvariantCulture),
+            InferParameter.ParameterChoiceOneofCase.Uint64Param when id.Uint64Param > 0 => id.Uint64Param.ToString(CultureInfo.InvariantCulture),
+            _ => null,
+        }
+        : null;
 
     /// <summary>Which list has values, as a bit for each.</summary>
     private static int ListOf(InferTensorContents contents) =>
@@ -186,12 +232,25 @@ internal static class GrpcRequestReader
             parameters.SetTimeout(CountOf(timeout, "parameters.timeout"), settings);
         if (given.TryGetValue(RequestParameters.KeyName, out var key))
             parameters.SetKey(key.HasStringParam ? key.StringParam : throw Refusal.Invalid("parameters.key", "a text belongs here"), "parameters.key");
+        if (given.TryGetValue(SequenceStep.IdName, out var sequence))
+        {
+            if (sequence.HasStringParam)
+                parameters.SetSequence(sequence.StringParam, "parameters.sequence_id");
+            else
+                parameters.SetSequence(CountOf(sequence, "parameters.sequence_id"));
+        }
+        if (given.TryGetValue(SequenceStep.FirstName, out var first))
+            parameters.SetFirst(TruthOf(first, "parameters.sequence_start"));
+        if (given.TryGetValue(SequenceStep.LastName, out var last))
+            parameters.SetLast(TruthOf(last, "parameters.sequence_end"));
         if (given.TryGetValue(RequestParameters.WantsFinalName, out var wants))
-            parameters.WantsFinal = wants.HasBoolParam ? wants.BoolParam : throw Refusal.Invalid($"parameters.{RequestParameters.WantsFinalName}", "true or false belongs here");
+            parameters.WantsFinal = TruthOf(wants, $"parameters.{RequestParameters.WantsFinalName}");
         if (given.TryGetValue(RequestParameters.WantsDetailsName, out var details))
-            parameters.WantsDetails = details.HasBoolParam ? details.BoolParam : throw Refusal.Invalid($"parameters.{RequestParameters.WantsDetailsName}", "true or false belongs here");
+            parameters.WantsDetails = TruthOf(details, $"parameters.{RequestParameters.WantsDetailsName}");
         return parameters;
     }
+
+    private static bool TruthOf(InferParameter parameter, string place) => parameter.HasBoolParam ? parameter.BoolParam : throw Refusal.Invalid(place, "true or false belongs here");
 
     private static ulong CountOf(InferParameter parameter, string place) => parameter.ParameterChoiceCase switch
     {

@@ -4,6 +4,7 @@ using System.Threading.Channels;
 using ClusterNet.Cluster.Serving;
 using ClusterNet.Gateway.Grpc.Protocol;
 using ClusterNet.Gateway.Inference;
+using ClusterNet.Gateway.Inference.Examples;
 using ClusterNet.Gateway.Inference.SharedMemory;
 using Google.Protobuf;
 using Grpc.Core;
@@ -60,7 +61,8 @@ internal sealed class InferenceService(InferenceGateway gateway, HealthCheckServ
     /// <inheritdoc/>
     public override Task<ModelConfigResponse> ModelConfig(ModelConfigRequest request, ServerCallContext context) => AnswerAsync(request.Name, async () =>
     {
-        var config = ModelDocuments.Config(await VersionAsync(request.Name, request.Version, context).ConfigureAwait(false), gateway.Settings);
+        var version = await VersionAsync(request.Name, request.Version, context).ConfigureAwait(false);
+        var config = ModelDocuments.Config(version, gateway.MaxBatchOf(version));
         return new ModelConfigResponse
         {
             Config = new ModelConfig
@@ -83,7 +85,9 @@ internal sealed class InferenceService(InferenceGateway gateway, HealthCheckServ
     public override Task<ModelInferResponse> ModelInfer(ModelInferRequest request, ServerCallContext context) =>
         AnswerAsync(request.ModelName, () => InferAsync(request, context, context.CancellationToken));
 
-    /// <summary>Requests of a stream are under way side by side, and answered in the order that they came. One that fails says so in its place; the stream goes on.</summary>
+    /// <summary>
+    /// Requests of a stream are under way side by side, but for those of one sequence, and answered in the order that they came. One that fails says so in its place; the stream goes on.
+    /// </summary>
     /// <inheritdoc/>
     public override async Task ModelStreamInfer(IAsyncStreamReader<ModelInferRequest> requestStream, IServerStreamWriter<ModelStreamInferResponse> responseStream, ServerCallContext context)
     {
@@ -105,8 +109,12 @@ internal sealed class InferenceService(InferenceGateway gateway, HealthCheckServ
         {
             try
             {
+                var sequences = new Dictionary<(string Model, string Id), Task>();
                 await foreach (var request in requestStream.ReadAllAsync(ended.Token).ConfigureAwait(false))
-                    await answers.Writer.WriteAsync(StreamedAsync(request, context, ended.Token), ended.Token).ConfigureAwait(false);
+                {
+                    foreach (var answer in await BeginAsync(request, sequences, context, ended.Token).ConfigureAwait(false))
+                        await answers.Writer.WriteAsync(answer, ended.Token).ConfigureAwait(false);
+                }
                 answers.Writer.Complete();
             }
 #pragma warning disable CA1031 // whatever it is, the writer must hear of it
@@ -169,8 +177,8 @@ internal sealed class InferenceService(InferenceGateway gateway, HealthCheckServ
     {
         try
         {
-            RepositoryEndpoints.CheckParameters(request.Parameters.Keys);
-            await gateway.Serving.LoadAsync(request.ModelName, context.CancellationToken).ConfigureAwait(false);
+            var config = RepositoryEndpoints.ConfigOf(request.Parameters.Select(parameter => (parameter.Key, parameter.Value.HasStringParam ? parameter.Value.StringParam : null)));
+            await gateway.LoadAsync(request.ModelName, config, context.CancellationToken).ConfigureAwait(false);
             return new RepositoryModelLoadResponse();
         }
         catch (PredictionException failure)
@@ -246,6 +254,57 @@ internal sealed class InferenceService(InferenceGateway gateway, HealthCheckServ
 
     private Task<ServedVersion> VersionAsync(string model, string version, ServerCallContext context) => gateway.Serving.VersionAsync(model, Named(version), context.CancellationToken);
 
+    /// <summary>The answers to a request of a stream, which are under way: one, but for the example that answers several times.</summary>
+    private async ValueTask<IReadOnlyList<Task<ModelStreamInferResponse>>> BeginAsync(
+        ModelInferRequest request, Dictionary<(string Model, string Id), Task> sequences, ServerCallContext context, CancellationToken cancel)
+    {
+        if (gateway.Examples is { } examples && await examples.FindRepeatAsync(request.ModelName, Named(request.ModelVersion), cancel).ConfigureAwait(false) is { } repeat)
+            return Repeated(request, repeat, cancel);
+        if (GrpcRequestReader.SequenceOf(request) is not { } id)
+            return [StreamedAsync(request, context, cancel)];
+        var key = (request.ModelName, id);
+        if (sequences.Count > gateway.Settings.MaxStreamed)
+        {
+            foreach (var done in sequences.Where(sequence => sequence.Value.IsCompleted).Select(sequence => sequence.Key).ToList())
+                sequences.Remove(done);
+        }
+        var answer = AfterAsync(sequences.GetValueOrDefault(key, Task.CompletedTask));
+        sequences[key] = answer;
+        return [answer];
+
+        async Task<ModelStreamInferResponse> AfterAsync(Task before)
+        {
+            await before.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            return await StreamedAsync(request, context, cancel).ConfigureAwait(false);
+        }
+    }
+
+    private IReadOnlyList<Task<ModelStreamInferResponse>> Repeated(ModelInferRequest message, RepeatExample repeat, CancellationToken cancel)
+    {
+        try
+        {
+            var parameters = GrpcRequestReader.ReadParameters(message, gateway.Settings);
+            var wanted = GrpcRequestReader.ReadOutputs(message, repeat.Version, gateway.Settings);
+            var answers = repeat.Repeat(GrpcRequestReader.ReadCells(message, repeat.Inputs.Select(input => input.Name), gateway.Settings), cancel);
+            var responses = answers.Select(async answer => Response(repeat.OutputsOf(await answer.ConfigureAwait(false), wanted), false));
+            // the end has a response of its own for who asked for that
+            return [.. parameters.WantsFinal ? responses.Append(Task.FromResult(Response([], true))) : responses];
+
+            ModelStreamInferResponse Response(List<OutputTensor> outputs, bool isFinal)
+            {
+                var response = new ModelInferResponse { ModelName = repeat.Name, ModelVersion = ExampleModel.OnlyVersion, Id = message.Id };
+                if (parameters.WantsFinal)
+                    response.Parameters["triton_final_response"] = new InferParameter { BoolParam = isFinal };
+                Add(response, outputs);
+                return new ModelStreamInferResponse { InferResponse = response };
+            }
+        }
+        catch (PredictionException failure)
+        {
+            return [Task.FromResult(Failed(message, failure))];
+        }
+    }
+
     private async Task<ModelStreamInferResponse> StreamedAsync(ModelInferRequest request, ServerCallContext context, CancellationToken cancel)
     {
         try
@@ -254,9 +313,12 @@ internal sealed class InferenceService(InferenceGateway gateway, HealthCheckServ
         }
         catch (PredictionException failure)
         {
-            return new ModelStreamInferResponse { ErrorMessage = Refusal.MessageOf(failure, request.ModelName), InferResponse = new ModelInferResponse { Id = request.Id } };
+            return Failed(request, failure);
         }
     }
+
+    private static ModelStreamInferResponse Failed(ModelInferRequest request, PredictionException failure) =>
+        new() { ErrorMessage = Refusal.MessageOf(failure, request.ModelName), InferResponse = new ModelInferResponse { Id = request.Id } };
 
     private async Task<ModelInferResponse> InferAsync(ModelInferRequest message, ServerCallContext context, CancellationToken cancel)
     {
@@ -268,7 +330,7 @@ internal sealed class InferenceService(InferenceGateway gateway, HealthCheckServ
         TimeSpan? left = context.Deadline == DateTime.MaxValue ? null : context.Deadline - received.UtcDateTime;
         if (left <= TimeSpan.Zero)
             throw new PredictionException(ServingProtocol.FailureKind.DeadlineExceeded, [new("", "the deadline was over before the request was read")]);
-        var answer = await gateway.PredictAsync(caller, request.Id, request.ToPredict(message.ModelName, version, left, Activity.Current?.Id), cancel).ConfigureAwait(false);
+        var answer = await gateway.PredictAsync(caller, request.Id, request.ToPredict(message.ModelName, version, left, Activity.Current?.Id), request.Parameters.Sequence, cancel).ConfigureAwait(false);
         return ResponseOf(answer, request, SharedRegions.Place(Memory(http), OutputTensor.Of(answer, plan.Version, request), request));
     }
 
@@ -303,6 +365,12 @@ internal sealed class InferenceService(InferenceGateway gateway, HealthCheckServ
             response.Parameters["weights_sha256"] = new InferParameter { StringParam = answer.WeightsSha256 };
             response.Parameters["classes"] = new InferParameter { StringParam = System.Text.Json.JsonSerializer.Serialize(answer.Prediction.Classes) };
         }
+        Add(response, outputs);
+        return response;
+    }
+
+    private static void Add(ModelInferResponse response, List<OutputTensor> outputs)
+    {
         foreach (var output in outputs)
         {
             var tensor = new ModelInferResponse.Types.InferOutputTensor { Name = output.Name, Datatype = output.TypeName, Shape = { output.Shape } };
@@ -318,6 +386,5 @@ internal sealed class InferenceService(InferenceGateway gateway, HealthCheckServ
             output.WriteBytes(bytes);
             response.RawOutputContents.Add(UnsafeByteOperations.UnsafeWrap(bytes));
         }
-        return response;
     }
 }

@@ -1,4 +1,6 @@
+using System.Globalization;
 using ClusterNet.Cluster.Serving;
+using ClusterNet.Gateway.Inference.Examples;
 using ClusterNet.Gateway.Inference.SharedMemory;
 
 namespace ClusterNet.Gateway.Inference;
@@ -25,7 +27,7 @@ internal sealed record InferRequest(string? Id, RequestParameters Parameters, Mo
     };
 }
 
-/// <summary>The parameters of a request that mean something here; all others are ignored, those of sequences among them.</summary>
+/// <summary>The parameters of a request that mean something here; all others are ignored, and by all but the examples those of sequences.</summary>
 internal sealed class RequestParameters
 {
     /// <summary>How urgent it is.</summary>
@@ -48,6 +50,8 @@ internal sealed class RequestParameters
 
     private const int MaxKeyLength = 256;
 
+    private SequenceStep _sequence;
+
     /// <summary>As the cluster counts it: 0 is the most urgent.</summary>
     public int Priority { get; private set; } = PriorityLevels.Default;
 
@@ -56,6 +60,9 @@ internal sealed class RequestParameters
 
     /// <inheritdoc cref="KeyName"/>
     public string? Key { get; private set; }
+
+    /// <summary>Which of a sequence it is; null where it is none.</summary>
+    public SequenceStep? Sequence => _sequence.Id is { Length: > 0 } ? _sequence : null;
 
     /// <inheritdoc cref="BinaryOutputName"/>
     public bool IsBinary { get; set; }
@@ -75,6 +82,19 @@ internal sealed class RequestParameters
         if (microseconds > 0)
             Timeout = microseconds >= settings.MaxTimeout.TotalMicroseconds ? settings.MaxTimeout : TimeSpan.FromMicroseconds(microseconds);
     }
+
+    /// <summary>An id that is a number; 0 is none.</summary>
+    public void SetSequence(ulong id) => _sequence = _sequence with { Id = id == 0 ? "" : id.ToString(CultureInfo.InvariantCulture) };
+
+    /// <exception cref="PredictionException">it is too long</exception>
+    public void SetSequence(string id, string place) =>
+        _sequence = _sequence with { Id = id.Length <= MaxKeyLength ? id : throw Refusal.Invalid(place, $"{id.Length} characters; at most {MaxKeyLength} are taken") };
+
+    /// <summary>Whether it begins a sequence.</summary>
+    public void SetFirst(bool isFirst) => _sequence = _sequence with { IsFirst = isFirst };
+
+    /// <summary>Whether it ends one.</summary>
+    public void SetLast(bool isLast) => _sequence = _sequence with { IsLast = isLast };
 
     /// <exception cref="PredictionException">it is too long</exception>
     public void SetKey(string key, string place) => Key = key.Length <= MaxKeyLength ? key : throw Refusal.Invalid(place, $"{key.Length} characters; at most {MaxKeyLength} are taken");

@@ -124,7 +124,7 @@ internal static class InferenceEndpoints
     private static async Task ConfigAsync(HttpContext context, InferenceGateway gateway)
     {
         var version = await gateway.Serving.VersionAsync(ModelOf(context), VersionOf(context), context.RequestAborted).ConfigureAwait(false);
-        await context.Response.WriteAsJsonAsync(ModelDocuments.Config(version, gateway.Settings), ModelDocuments.Json, context.RequestAborted).ConfigureAwait(false);
+        await context.Response.WriteAsJsonAsync(ModelDocuments.Config(version, gateway.MaxBatchOf(version)), ModelDocuments.Json, context.RequestAborted).ConfigureAwait(false);
     }
 
     private static async Task StatisticsAsync(HttpContext context, InferenceGateway gateway)
@@ -142,7 +142,7 @@ internal static class InferenceEndpoints
         var (model, version) = (ModelOf(context), VersionOf(context));
         var (plan, request) = await ReadAsync(context, gateway, model, version).ConfigureAwait(false);
         var caller = new Caller(context.User, context.Connection.RemoteIpAddress?.ToString(), ObservedPrediction.Http, received);
-        var answer = await gateway.PredictAsync(caller, request.Id, request.ToPredict(model, version, null, Activity.Current?.Id), context.RequestAborted).ConfigureAwait(false);
+        var answer = await gateway.PredictAsync(caller, request.Id, request.ToPredict(model, version, null, Activity.Current?.Id), request.Parameters.Sequence, context.RequestAborted).ConfigureAwait(false);
         await AnswerWriter.WriteAsync(context, answer, request, SharedRegions.Place(gateway.Memory.For(context.Connection), OutputTensor.Of(answer, plan.Version, request), request), gateway.Settings).ConfigureAwait(false);
     }
 

@@ -2,6 +2,7 @@ using System.Collections.Concurrent;
 using System.Diagnostics;
 using System.Security.Claims;
 using ClusterNet.Cluster.Serving;
+using ClusterNet.Gateway.Inference.Examples;
 using ClusterNet.Gateway.Inference.SharedMemory;
 
 namespace ClusterNet.Gateway.Inference;
@@ -14,11 +15,12 @@ namespace ClusterNet.Gateway.Inference;
 internal sealed record Caller(ClaimsPrincipal User, string? Client, string Protocol, DateTimeOffset Received);
 
 /// <summary>What REST and gRPC share: plans of versions, the call to the cluster, and those who are told of it.</summary>
-/// <param name="serving">the models</param>
+/// <param name="models">that are registered</param>
+/// <param name="examples">they, and the examples; null where there are none</param>
 /// <param name="settings">bounds</param>
 /// <param name="observers">told before an answer goes out</param>
 /// <param name="time">the clock</param>
-internal sealed class InferenceGateway(IModelServing serving, InferenceSettings settings, IEnumerable<IPredictionObserver> observers, TimeProvider time) : IDisposable
+internal sealed class InferenceGateway(IModelServing models, ExampleModels? examples, InferenceSettings settings, IEnumerable<IPredictionObserver> observers, TimeProvider time) : IDisposable
 {
     // a model has few names; callers may spell a number in many ways
     private const int MaxRemembered = 4096;
@@ -27,7 +29,10 @@ internal sealed class InferenceGateway(IModelServing serving, InferenceSettings 
     private readonly IPredictionObserver[] _observers = [.. observers];
 
     /// <summary>The models.</summary>
-    public IModelServing Serving => serving;
+    public IModelServing Serving { get; } = examples ?? models;
+
+    /// <summary>The examples; null where there are none.</summary>
+    public ExampleModels? Examples => examples;
 
     /// <summary>Bounds.</summary>
     public InferenceSettings Settings => settings;
@@ -54,14 +59,30 @@ internal sealed class InferenceGateway(IModelServing serving, InferenceSettings 
         return new ValueTask<(InputPlan, bool)>((known.Plan, true));
     }
 
+    /// <summary>The most samples of a request to a version.</summary>
+    public int MaxBatchOf(ServedVersion version) => examples?.Find(version)?.MaxBatch ?? settings.MaxSamples;
+
+    /// <summary>Loads a model.</summary>
+    /// <param name="model">its name</param>
+    /// <param name="config">the caller's own, as JSON; null for none</param>
+    /// <param name="cancel">gives up</param>
+    /// <exception cref="PredictionException">it can't be loaded, or not so</exception>
+    public Task LoadAsync(string model, string? config, CancellationToken cancel) =>
+        config is null ? Serving.LoadAsync(model, cancel) : examples?.LoadAsync(model, config, cancel) ?? throw RepositoryEndpoints.OtherConfig();
+
     /// <summary>The answer to a request, after all observers know of it.</summary>
+    /// <param name="caller">who asks</param>
+    /// <param name="id">the caller's own; null where it gave none</param>
+    /// <param name="request">what is asked</param>
+    /// <param name="step">which of a sequence it is; null where it is none</param>
+    /// <param name="cancel">gives up</param>
     /// <exception cref="PredictionException">there is none</exception>
-    public async Task<ServedPrediction> PredictAsync(Caller caller, string? id, PredictRequest request, CancellationToken cancel)
+    public async Task<ServedPrediction> PredictAsync(Caller caller, string? id, PredictRequest request, SequenceStep? step, CancellationToken cancel)
     {
         ServedPrediction answer;
         try
         {
-            answer = await serving.PredictAsync(request, cancel).ConfigureAwait(false);
+            answer = await (examples is null ? models.PredictAsync(request, cancel) : examples.PredictAsync(request, step, cancel)).ConfigureAwait(false);
         }
         catch (PredictionException failure)
         {
@@ -79,7 +100,10 @@ internal sealed class InferenceGateway(IModelServing serving, InferenceSettings 
 
     private async ValueTask<(InputPlan Plan, bool IsRemembered)> AskAsync(string model, string? version, CancellationToken cancel)
     {
-        var plan = InputPlan.Of(await serving.VersionAsync(model, version, cancel).ConfigureAwait(false));
+        var found = await Serving.VersionAsync(model, version, cancel).ConfigureAwait(false);
+        if (examples?.Find(found) is RepeatExample repeat)
+            throw repeat.OneAnswer();
+        var plan = InputPlan.Of(found);
         if (_plans.Count >= MaxRemembered)
             _plans.Clear();
         _plans[(model, version)] = new Remembered(plan, time.GetTimestamp());

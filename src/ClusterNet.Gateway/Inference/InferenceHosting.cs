@@ -1,6 +1,7 @@
 using ClusterNet.Cluster.Serving;
 using ClusterNet.Gateway.Grpc;
 using ClusterNet.Gateway.Grpc.Protocol;
+using ClusterNet.Gateway.Inference.Examples;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Routing;
 using Microsoft.Extensions.DependencyInjection;
@@ -23,8 +24,11 @@ public static class InferenceHosting
         settings ??= new InferenceSettings();
         services.TryAddSingleton(TimeProvider.System);
         services.AddSingleton(serving).AddSingleton(settings);
-        services.AddSingleton(provider => new InferenceGateway(
-            settings.HasExamples ? new ExampleModels(serving) : serving, settings, provider.GetServices<IPredictionObserver>(), provider.GetRequiredService<TimeProvider>()));
+        services.AddSingleton(provider =>
+        {
+            var time = provider.GetRequiredService<TimeProvider>();
+            return new InferenceGateway(serving, settings.HasExamples ? new ExampleModels(serving, time) : null, settings, provider.GetServices<IPredictionObserver>(), time);
+        });
         services.AddHealthChecks().Add(new HealthCheckRegistration(ServingCheck.Name, new ServingCheck(serving, settings), HealthStatus.Unhealthy, [ServingCheck.ReadyTag]));
         services.AddGrpc(grpc =>
         {

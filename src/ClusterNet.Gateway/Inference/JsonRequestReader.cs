@@ -1,5 +1,6 @@
 using System.Text.Json;
 using ClusterNet.Cluster.Serving;
+using ClusterNet.Gateway.Inference.Examples;
 using ClusterNet.Gateway.Inference.SharedMemory;
 
 namespace ClusterNet.Gateway.Inference;
@@ -364,6 +365,24 @@ internal static class JsonRequestReader
             {
                 reader.Read();
                 parameters.IsBinary = TruthOf(ref reader, "parameters.binary_data_output");
+            }
+            else if (reader.ValueTextEquals(SequenceStep.IdName))
+            {
+                reader.Read();
+                if (reader.TokenType == JsonTokenType.String)
+                    parameters.SetSequence(reader.GetString()!, "parameters.sequence_id");
+                else
+                    parameters.SetSequence(CountOf(ref reader, "parameters.sequence_id"));
+            }
+            else if (reader.ValueTextEquals(SequenceStep.FirstName))
+            {
+                reader.Read();
+                parameters.SetFirst(TruthOf(ref reader, "parameters.sequence_start"));
+            }
+            else if (reader.ValueTextEquals(SequenceStep.LastName))
+            {
+                reader.Read();
+                parameters.SetLast(TruthOf(ref reader, "parameters.sequence_end"));
             }
             else
             {

@@ -23,7 +23,7 @@ internal static class ModelDocuments
 
     /// <summary>The server.</summary>
     public static ServerDocument Server(InferenceSettings settings) => new(
-        settings.ServerName, _version, ["binary_tensor_data", "classification", "model_configuration", "model_repository", "schedule_policy", "statistics", .. settings.HasSharedMemory ? (string[])["system_shared_memory"] : []]);
+        settings.ServerName, _version, ["binary_tensor_data", "classification", "model_configuration", "model_repository", "schedule_policy", "statistics", .. settings.HasExamples ? (string[])["sequence"] : [], .. settings.HasSharedMemory ? (string[])["system_shared_memory"] : []]);
 
     /// <summary>A model, by one of its versions.</summary>
     /// <param name="version">the one that is described</param>
@@ -36,11 +36,13 @@ internal static class ModelDocuments
         [.. version.Outputs.Select(Tensor)]);
 
     /// <summary>A model's configuration, as far as Triton's has something to say here.</summary>
-    public static ConfigDocument Config(ServedVersion version, InferenceSettings settings) => new(
+    /// <param name="version">of the model</param>
+    /// <param name="maxBatch">the most samples of a request</param>
+    public static ConfigDocument Config(ServedVersion version, int maxBatch) => new(
         version.Id.Model,
         Platform,
         Platform,
-        settings.MaxSamples,
+        maxBatch,
         [.. version.Inputs.Select(Configured)],
         [.. version.Outputs.Select(Configured)]);
 

@@ -6,6 +6,7 @@ using System.Text;
 using System.Text.Json;
 using ClusterNet.Cluster.Serving;
 using ClusterNet.Core.Faults;
+using ClusterNet.Gateway.Inference.Examples;
 using ClusterNet.Gateway.Inference.SharedMemory;
 
 namespace ClusterNet.Gateway.Inference;

@@ -30,12 +30,17 @@ internal static class RepositoryEndpoints
         var model = InferenceEndpoints.ModelOf(context);
         try
         {
+            string? config = null;
             using (var body = await BodyAsync(context).ConfigureAwait(false))
             {
                 if (body is not null && body.RootElement.TryGetProperty("parameters", out var parameters))
-                    CheckParameters(parameters.ValueKind == JsonValueKind.Object ? parameters.EnumerateObject().Select(parameter => parameter.Name) : throw Refusal.Invalid("parameters", "an object belongs here"));
+                {
+                    config = ConfigOf(parameters.ValueKind == JsonValueKind.Object
+                        ? parameters.EnumerateObject().Select(parameter => (parameter.Name, parameter.Value.ValueKind == JsonValueKind.String ? parameter.Value.GetString() : null))
+                        : throw Refusal.Invalid("parameters", "an object belongs here"));
+                }
             }
-            await gateway.Serving.LoadAsync(model, context.RequestAborted).ConfigureAwait(false);
+            await gateway.LoadAsync(model, config, context.RequestAborted).ConfigureAwait(false);
         }
         catch (PredictionException failure)
         {
@@ -53,16 +58,25 @@ internal static class RepositoryEndpoints
     /// <summary>The words that NVIDIA's clients look for.</summary>
     public static string LoadMessage(string model, PredictionException failure) => $"failed to load '{Refusal.Shown(model)}', {failure.Message}";
 
-    /// <summary>What would change a model while it is loaded is refused: versions are immutable, and the cluster's configuration says how they are served.</summary>
-    /// <exception cref="PredictionException">there is such a parameter</exception>
-    public static void CheckParameters(IEnumerable<string> names)
+    /// <summary>The configuration that a caller sends along with a load. Files of a model are refused.</summary>
+    /// <param name="parameters">names, and values that are texts</param>
+    /// <returns>JSON; null where there is none</returns>
+    /// <exception cref="PredictionException">there is a file, or a configuration that is no text</exception>
+    public static string? ConfigOf(IEnumerable<(string Name, string? Text)> parameters)
     {
-        foreach (var name in names)
+        string? config = null;
+        foreach (var (name, text) in parameters)
         {
-            if (name == ConfigName || name.StartsWith(FilePrefix, StringComparison.Ordinal))
-                throw Refusal.Invalid($"parameters.{Refusal.Shown(name)}", "a model is loaded as it was registered; how it is served stands in the configuration of serving");
+            if (name.StartsWith(FilePrefix, StringComparison.Ordinal))
+                throw Refusal.Invalid($"parameters.{Refusal.Shown(name)}", "Invalid file path: a model is loaded as it was registered, and its files are in the store");
+            if (name == ConfigName)
+                config = text ?? throw Refusal.Invalid($"parameters.{ConfigName}", "a text belongs here");
         }
+        return config;
     }
+
+    /// <summary>What would change a registered model while it is loaded is refused: versions are immutable, and the cluster's configuration says how they are served.</summary>
+    public static PredictionException OtherConfig() => Refusal.Invalid($"parameters.{ConfigName}", "a model is loaded as it was registered; how it is served stands in the configuration of serving");
 
     /// <summary>The body; null where there is none.</summary>
     /// <exception cref="PredictionException">it is no object</exception>

@@ -7,6 +7,7 @@ using ClusterNet.Gateway.Grpc.Protocol;
 using ClusterNet.Gateway.Inference;
 using ClusterNet.Gateway.Tests.Serving;
 using Google.Protobuf;
+using Grpc.Core;
 using static ClusterNet.Gateway.Tests.Inference.TritonHttp;
 
 namespace ClusterNet.Gateway.Tests.Inference;
@@ -142,7 +143,8 @@ public sealed class ExampleModelsTests
         var config = (await client.ModelConfigAsync(new ModelConfigRequest { Name = "simple" })).Config;
         Assert.Equal(("simple", Grpc.Protocol.DataType.TypeInt32, 16), (config.Name, config.Input[0].DataType, config.Input[0].Dims.Single()));
         var index = await client.RepositoryIndexAsync(new RepositoryIndexRequest());
-        Assert.Equal(["simple", "simple_identity", "simple_int8", "simple_string"], index.Models.Select(entry => entry.Name));
+        Assert.Equal(
+            ["repeat_int32", "simple", "simple_dyna_sequence", "simple_identity", "simple_int8", "simple_sequence", "simple_string", "simple_string_dyna_sequence"], index.Models.Select(entry => entry.Name));
     }
 
     [Fact]
@@ -155,6 +157,57 @@ public sealed class ExampleModelsTests
         Assert.Equal(HttpStatusCode.ServiceUnavailable, (await gateway.PostAsync(Sums, request)).Status);
         Assert.Equal(HttpStatusCode.OK, (await gateway.PostAsync("/v2/repository/models/simple/load", "{}")).Status);
         Assert.Equal(HttpStatusCode.OK, (await gateway.PostAsync(Sums, request)).Status);
+    }
+
+    [Fact]
+    public async Task A_configuration_that_comes_with_a_load_changes_the_largest_batch()
+    {
+        await using var gateway = await TestGateway.StartAsync(new NoModels(), _settings);
+        var client = new GRPCInferenceService.GRPCInferenceServiceClient(gateway.Channel);
+        Assert.Equal(8, await MaxBatchAsync());
+        await LoadAsync("""{"max_batch_size":"16"}""");
+        Assert.Equal(16, await MaxBatchAsync());
+        Assert.Equal(16, (await client.ModelConfigAsync(new ModelConfigRequest { Name = "simple" })).Config.MaxBatchSize);
+        foreach (var wrong in (string[])["\"parameters\": {\"config\": {{\"max_batch_size\": \"16\"}}}", "[]", """{"max_batch_size":0}""", """{"max_batch_size":"many"}""", """{"backend":"x"}""", """{"\ud800":1}"""])
+        {
+            var refusal = await Assert.ThrowsAsync<RpcException>(() => LoadAsync(wrong));
+            Assert.Equal(StatusCode.InvalidArgument, refusal.StatusCode);
+            Assert.StartsWith("failed to load 'simple'", refusal.Status.Detail, StringComparison.Ordinal);
+            Assert.Equal(16, await MaxBatchAsync());
+        }
+        var (status, body, _) = await gateway.PostAsync("/v2/repository/models/simple/load", """{"parameters":{"config":"{\"max_batch_size\":4}"}}""");
+        Assert.True(status == HttpStatusCode.OK, body.GetRawText());
+        Assert.Equal(4, await MaxBatchAsync());
+        var five = string.Join(",", Enumerable.Repeat(1, 5 * 16));
+        (status, body, _) = await gateway.PostAsync(Sums, $$"""{"inputs":[{"name":"INPUT0","shape":[5,16],"datatype":"INT32","data":[{{five}}]},{"name":"INPUT1","shape":[5,16],"datatype":"INT32","data":[{{five}}]}]}""");
+        Assert.Equal(HttpStatusCode.BadRequest, status);
+        Assert.Contains("5 samples; 'simple' takes at most 4", body.GetProperty("error").GetString(), StringComparison.Ordinal);
+        Assert.Equal(HttpStatusCode.OK, (await gateway.PostAsync("/v2/repository/models/simple/load", "")).Status);
+        Assert.Equal(8, await MaxBatchAsync());
+
+        var file = new RepositoryModelLoadRequest { ModelName = "simple" };
+        file.Parameters["config"] = new ModelRepositoryParameter { StringParam = "{}" };
+        file.Parameters["file:" + new string('A', 256)] = new ModelRepositoryParameter { BytesParam = ByteString.CopyFromUtf8("a") };
+        Assert.Contains("Invalid file path", (await Assert.ThrowsAsync<RpcException>(async () => await client.RepositoryModelLoadAsync(file))).Status.Detail, StringComparison.Ordinal);
+
+        async Task<int> MaxBatchAsync() => (await gateway.GetAsync("/v2/models/simple/config")).Body.GetProperty("max_batch_size").GetInt32();
+
+        async Task LoadAsync(string config)
+        {
+            var load = new RepositoryModelLoadRequest { ModelName = "simple" };
+            load.Parameters["config"] = new ModelRepositoryParameter { StringParam = config };
+            await client.RepositoryModelLoadAsync(load);
+        }
+    }
+
+    [Fact]
+    public async Task A_registered_model_takes_no_configuration_with_a_load()
+    {
+        await using var gateway = await TestGateway.StartAsync(new FakeServing(), _settings);
+        var (status, body, _) = await gateway.PostAsync("/v2/repository/models/simple/load", """{"parameters":{"config":"{\"max_batch_size\":4}"}}""");
+        Assert.Equal(HttpStatusCode.BadRequest, status);
+        Assert.StartsWith("failed to load 'simple'", body.GetProperty("error").GetString(), StringComparison.Ordinal);
+        Assert.Equal(HttpStatusCode.NotFound, (await gateway.PostAsync("/v2/repository/models/wrong_model_name/load", """{"parameters":{"config":"{}"}}""")).Status);
     }
 
     [Theory]

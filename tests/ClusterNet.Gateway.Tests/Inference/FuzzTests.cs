@@ -19,6 +19,7 @@ public sealed class FuzzTests
         """{"model_name":"x","inputs":[{"name":"prepared","shape":[1,3],"datatype":"BOOL","parameters":{"x":[1,{"y":2}]},"data":[true,false,true]}]}""",
         """{"inputs":[{"name":"INPUT0","shape":[1,16],"datatype":"INT32","data":[0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15]},{"name":"INPUT1","shape":[1,16],"datatype":"INT32","data":[[1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,2147483647]]}],"outputs":[{"name":"OUTPUT1"}]}""",
         """{"inputs":[{"name":"INPUT0","shape":[1,2,3],"datatype":"FP32","parameters":{"shared_memory_region":"r","shared_memory_offset":8,"shared_memory_byte_size":24}}],"outputs":[{"name":"probabilities","parameters":{"shared_memory_region":"r","shared_memory_byte_size":90}}]}""",
+        """{"inputs":[{"name":"INPUT","shape":[1,1],"datatype":"INT32","data":[7]}],"parameters":{"sequence_id":5,"sequence_start":true,"sequence_end":false}}""",
         """{"inputs":[{"name":"INPUT0","shape":[2,2],"datatype":"BYTES","data":["a","","\u0000","\"ä"]}],"parameters":{"binary_data_output":true}}""",
     ];
 
@@ -26,7 +27,7 @@ public sealed class FuzzTests
 
     private static readonly Gen<long> _axes = Gen.Frequency((10, Gen.Long[0, 7]), (2, Gen.Const(16L)), (1, Fuzz.OneOf<long>(-1L, long.MinValue, long.MaxValue, int.MaxValue, 1L << 32, 65537, 1001)));
 
-    private static readonly Gen<string> _names = Fuzz.OneOf("INPUT0", "INPUT1", "prepared", "age", "sex", "", "age2", "\ud83d\ude00");
+    private static readonly Gen<string> _names = Fuzz.OneOf("INPUT0", "INPUT1", "INPUT", "prepared", "age", "sex", "", "age2", "\ud83d\ude00");
 
     [Fact]
     public void JSON_is_a_request_or_refused() =>
@@ -90,7 +91,7 @@ public sealed class FuzzTests
             }
             return made;
         });
-        var parameter = Gen.Select(Fuzz.OneOf("priority", "timeout", "key", "triton_enable_empty_final_response", "sequence_id"), Gen.Int[0, 5], Gen.Long).Select((name, kind, value) => (name, kind switch
+        var parameter = Gen.Select(Fuzz.OneOf("priority", "timeout", "key", "triton_enable_empty_final_response", "sequence_id", "sequence_start", "sequence_end"), Gen.Int[0, 5], Gen.Long).Select((name, kind, value) => (name, kind switch
         {
             0 => new InferParameter { BoolParam = value > 0 },
             1 => new InferParameter { Int64Param = value },

@@ -40,6 +40,8 @@ internal static class ClusterCommand
         var node = new Command(TrainingNode.Command, "A node of 'cluster --only training'") { database, seed };
         node.Hidden = true;
         node.SetAction((parse, cancel) => TrainingNode.ServeAsync(parse.GetValue(database)!, parse.GetValue(seed)!, cancel));
-        return [cluster, peer, node];
+        var plain = new Command(PlainPeer.Command, "A plain loop of 'cluster --only training'") { Hidden = true };
+        plain.SetAction((_, cancel) => PlainPeer.ServeAsync(cancel));
+        return [cluster, peer, node, plain];
     }
 }

@@ -9,7 +9,7 @@ namespace ClusterNet.Benchmarks.Cluster;
 
 /// <summary>
 /// Synchronous training of the MLP 784-512-512-10 by two processes, each with one worker of one thread and one of two shards, over twice the plain loop with as many samples a step as a worker has. Beside it
-/// PyTorch's DistributedDataParallel over twice its own plain loop, where it is installed. All sides of a comparison are measured in turn in each round.
+/// two plain loops in processes of their own, which exchange nothing: what two cores can do at most; and PyTorch's DistributedDataParallel over twice its own plain loop, where it is installed. All sides of a comparison are measured in turn in each round.
 /// </summary>
 internal sealed class TrainingBenchmark : IAsyncDisposable
 {
@@ -66,8 +66,11 @@ internal sealed class TrainingBenchmark : IAsyncDisposable
         using var plain = new PlainLoop(images);
         var figures = new List<Figure>();
         await benchmark.WarmUpAsync();
+        using var other = PlainPeer.Start();
         foreach (var setting in _settings)
             figures.Add(await benchmark.MeasureAsync(setting, plain, rounds));
+        foreach (var setting in _settings.Where(setting => !setting.IsBf16))
+            figures.Add(await benchmark.MeasureTwoAsync(setting, plain, other, rounds));
         if (await TorchPeer.IsInstalledAsync(cancel))
         {
             foreach (var batch in _settings.Select(setting => setting.Batch).Distinct())
@@ -105,6 +108,14 @@ internal sealed class TrainingBenchmark : IAsyncDisposable
         await Plain(FirstSteps);
         await TrainAsync(setting, FirstSteps);
         return await RatiosAsync($"training.{setting.Name}-over-twice-plain", setting.Goal, rounds, () => Plain(setting.Steps), () => TrainAsync(setting, setting.Steps));
+    }
+
+    private async Task<Figure> MeasureTwoAsync(Setting setting, PlainLoop plain, PlainPeer other, int rounds)
+    {
+        async Task<double> Plain(long steps) => (await plain.RunAsync(setting.Workload, steps, setting.Batch)).SamplesPerSecond;
+        async Task<double> Both(long steps) => (await Task.WhenAll(Plain(steps), other.RunAsync(setting.Workload, steps, setting.Batch, _cancel))).Sum();
+        await Both(FirstSteps);
+        return await RatiosAsync($"training.two-{setting.Workload.Name}-batch{setting.Batch}-that-exchange-nothing-over-twice-plain", double.NaN, rounds, () => Plain(setting.Steps), () => Both(setting.Steps));
     }
 
     private async Task<Figure> MeasurePeerAsync(int batch, int rounds)

@@ -74,7 +74,7 @@ internal sealed class ClusterTransport : ITransport
         var isLast = left + _grace <= _silence;
         try
         {
-            return await Road().Askers.AskAsync(new ClusterClient.Send(RouterPath, request, localAffinity: true), isLast ? left + _grace : _silence, cancel).ConfigureAwait(false) switch
+            return await Road().Askers.AskAsync(ToRouter(request), isLast ? left + _grace : _silence, cancel).ConfigureAwait(false) switch
             {
                 ServingServed served => Read(served),
                 ServingRefused refused => throw Read(refused),
@@ -90,6 +90,8 @@ internal sealed class ClusterTransport : ITransport
             throw isLast ? Late(error) : new PredictionFailedException(FailureKind.Unavailable, $"no answer from any node ({string.Join(", ", (IEnumerable<Contact>)_contacts)}) within {_silence.TotalSeconds:0.#} s", inner: error);
         }
     }
+
+    private static ClusterClient.Send ToRouter(IMessage message) => new(RouterPath, message, localAffinity: true);
 
     private PredictionFailedException Late(Exception? inner = null) =>
         new(FailureKind.DeadlineExceeded, $"the request was not answered within its time; see that nodes ({string.Join(", ", (IEnumerable<Contact>)_contacts)}) run and can reach this program, or give it more", inner: inner);
@@ -208,7 +210,7 @@ internal sealed class ClusterTransport : ITransport
         var system = ActorSystem.Create("clusternet-client", ActorSystemSetup.Create(setups));
         var protocol = _tls is null ? "akka.tcp" : "akka.ssl.tcp";
         var receptionists = _contacts.Select(contact => (ActorPath)(new RootActorPath(new Address(protocol, SystemName, contact.Host, contact.Port)) / "system" / "receptionist"));
-        return (system, new Askers(system, system.ActorOf(ClusterClient.Props(ClusterClientSettings.Create(system).WithInitialContacts([.. receptionists])), "client")));
+        return (system, new Askers(system, system.ActorOf(ClusterClient.Props(ClusterClientSettings.Create(system).WithInitialContacts([.. receptionists])), "client"), ToRouter(new ServingNothing())));
     }
 
     private static Config Configuration(string own, bool isEncrypted) => ConfigurationFactory.ParseString($$"""
@@ -229,6 +231,7 @@ internal sealed class ClusterTransport : ITransport
             }
             serialization-bindings {
               "{{typeof(ServingRequest).FullName}}, {{typeof(ServingRequest).Assembly.GetName().Name}}" = clusternet-serving
+              "{{typeof(ServingNothing).FullName}}, {{typeof(ServingNothing).Assembly.GetName().Name}}" = clusternet-serving
             }
             serialization-identifiers {
               "{{typeof(ServingMessages).FullName}}, {{typeof(ServingMessages).Assembly.GetName().Name}}" = 7105

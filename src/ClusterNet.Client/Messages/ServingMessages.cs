@@ -6,11 +6,12 @@ using Google.Protobuf;
 
 namespace ClusterNet.Client.Messages;
 
-/// <summary>Writes a request and reads its two kinds of answer, by the numbers and names that nodes have for them. See serving.proto.</summary>
+/// <summary>Writes a request, or that nobody waits for its answer any more, and reads its two kinds of answer, by the numbers and names that nodes have for them. See serving.proto.</summary>
 /// <param name="system">Akka's</param>
 public sealed class ServingMessages(ExtendedActorSystem system) : SerializerWithStringManifest(system)
 {
     private const string RequestName = "S:request";
+    private const string WithdrawName = "S:withdraw";
     private const string ServedName = "S:served";
     private const string RefusedName = "S:refused";
 
@@ -18,10 +19,15 @@ public sealed class ServingMessages(ExtendedActorSystem system) : SerializerWith
     public override int Identifier => 7105;
 
     /// <inheritdoc/>
-    public override string Manifest(object o) => o is ServingRequest ? RequestName : throw new SerializationException($"{o?.GetType().FullName ?? "null"} is not sent");
+    public override string Manifest(object o) => o switch
+    {
+        ServingRequest => RequestName,
+        ServingNothing => WithdrawName,
+        _ => throw new SerializationException($"{o?.GetType().FullName ?? "null"} is not sent"),
+    };
 
     /// <inheritdoc/>
-    public override byte[] ToBinary(object obj) => obj is ServingRequest request ? request.ToByteArray() : throw new SerializationException($"{obj?.GetType().FullName ?? "null"} is not sent");
+    public override byte[] ToBinary(object obj) => obj is ServingRequest or ServingNothing ? ((IMessage)obj).ToByteArray() : throw new SerializationException($"{obj?.GetType().FullName ?? "null"} is not sent");
 
     /// <inheritdoc/>
     public override object FromBinary(byte[] bytes, string manifest)

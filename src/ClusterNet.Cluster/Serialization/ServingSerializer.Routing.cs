@@ -10,6 +10,7 @@ internal sealed partial class ServingSerializer
 
     private static CodecTable Routed(CodecTable table) => table
         .Add<PredictRequest, Wire.ServingRequest>("S:request", ToWire, FromWire)
+        .Add<Commands.Withdraw, Wire.ServingNothing>("S:withdraw", _ => new Wire.ServingNothing(), _ => new Commands.Withdraw())
         .Add<ServedPrediction, Wire.ServingServed>("S:served", ToWire, FromWire)
         .Add<Replies.Refused, Wire.ServingRefused>(
             "S:refused",

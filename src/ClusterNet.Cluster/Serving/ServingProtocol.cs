@@ -55,6 +55,9 @@ public static class ServingProtocol
     /// <summary>What an inference actor is told.</summary>
     public static class Commands
     {
+        /// <summary>To a router: the sender waits no longer for what it has asked. All of that which waits is taken out, without an answer.</summary>
+        public sealed record Withdraw;
+
         /// <summary>Whoever wanted the answer is gone: a request that waits is taken out, without an answer.</summary>
         /// <param name="Request">the sender's number for it</param>
         /// <param name="Version">the version</param>

@@ -32,7 +32,8 @@ internal sealed partial class ServingRouterActor
         Receive<PredictRequest>(request => Accept(request, null));
         Receive<Replies.Inferred>(inferred => Answer(inferred.Request, inferred.Served));
         Receive<Replies.InferFailed>(Failed);
-        Receive<Cancel>(OnCancel);
+        Receive<Cancel>(cancel => Forget(pending => ReferenceEquals(pending.Ticket, cancel.Ticket)));
+        Receive<Commands.Withdraw>(_ => Forget(pending => pending.Asker.Equals(Sender)));
         Receive<Tick>(tick => tick == Tick.Due, _ => Expire());
         Receive<GetView>(_ => Sender.Tell(ViewNow()));
     }
@@ -152,9 +153,9 @@ internal sealed partial class ServingRouterActor
         }
     }
 
-    private void OnCancel(Cancel cancel)
+    private void Forget(Func<Pending, bool> isConcerned)
     {
-        foreach (var pending in _pending.Values.Where(pending => ReferenceEquals(pending.Ticket, cancel.Ticket)).ToArray())
+        foreach (var pending in _pending.Values.Where(isConcerned).ToArray())
         {
             _pending.Remove(pending.Id);
             Leave(pending);

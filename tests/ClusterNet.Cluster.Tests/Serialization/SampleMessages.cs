@@ -295,6 +295,7 @@ internal sealed class SampleMessages(IActorRef actor)
         yield return new ServingProtocol.Queries.Infer(long.MaxValue, Version, prepared);
         yield return new ServingProtocol.Queries.GetStatus();
         yield return new ServingProtocol.Commands.Cancel(7, Version);
+        yield return new ServingProtocol.Commands.Withdraw();
         yield return new ServingProtocol.Commands.Prepare(Version);
         yield return new ServingProtocol.Commands.Release(Version);
         yield return new ServingProtocol.Replies.Inferred(7, new ServedPrediction(new Prediction(Version, ["no", "yes"], new[] { 0.5f, 0.5f }), "", TimeSpan.Zero, TimeSpan.Zero));

@@ -97,6 +97,23 @@ public sealed class ServingRouterActorTests : TestKit
     }
 
     [Fact]
+    public async Task A_caller_elsewhere_that_waits_no_longer_takes_its_requests_out_of_the_queue_and_no_others()
+    {
+        var router = await RouterAsync();
+        await TableAsync(router, Entry([1]));
+        var (gone, other) = (Ask(router, new PredictRequest("m", Input)), Ask(router, new PredictRequest("m", Input)));
+        var infers = new[] { await _host.ExpectMsgAsync<Queries.Infer>(), await _host.ExpectMsgAsync<Queries.Infer>() };
+        router.Tell(new Commands.Withdraw(), gone);
+        var cancelled = await _host.ExpectMsgAsync<Commands.Cancel>();
+        Assert.Equal(infers[0].Request, cancelled.Request);
+        // an answer that was on its way goes to nobody
+        foreach (var infer in infers)
+            _host.Send(router, new Replies.Inferred(infer.Request, Served(1)));
+        await other.ExpectMsgAsync<ServedPrediction>();
+        await gone.ExpectNoMsgAsync(TimeSpan.Zero);
+    }
+
+    [Fact]
     public async Task A_model_in_use_goes_over_when_the_next_version_is_ready_and_lets_the_old_one_go()
     {
         var router = await RouterAsync();

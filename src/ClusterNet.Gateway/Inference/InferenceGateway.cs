@@ -59,7 +59,7 @@ internal sealed class InferenceGateway(IModelServing models, ExampleModels? exam
         return new ValueTask<(InputPlan, bool)>((known.Plan, true));
     }
 
-    /// <summary>The most samples of a request to a version.</summary>
+    /// <summary>The most samples of a request to a version; 0 where its tensors have no batch axis.</summary>
     public int MaxBatchOf(ServedVersion version) => examples?.Find(version)?.MaxBatch ?? settings.MaxSamples;
 
     /// <summary>Loads a model.</summary>

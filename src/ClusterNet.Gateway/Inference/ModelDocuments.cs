@@ -37,14 +37,14 @@ internal static class ModelDocuments
 
     /// <summary>A model's configuration, as far as Triton's has something to say here.</summary>
     /// <param name="version">of the model</param>
-    /// <param name="maxBatch">the most samples of a request</param>
+    /// <param name="maxBatch">the most samples of a request; 0 where tensors have no batch axis</param>
     public static ConfigDocument Config(ServedVersion version, int maxBatch) => new(
         version.Id.Model,
         Platform,
         Platform,
         maxBatch,
-        [.. version.Inputs.Select(Configured)],
-        [.. version.Outputs.Select(Configured)]);
+        [.. version.Inputs.Select(tensor => Configured(tensor, maxBatch))],
+        [.. version.Outputs.Select(tensor => Configured(tensor, maxBatch))]);
 
     /// <summary>Counts and times.</summary>
     public static StatisticsDocument Statistics(IEnumerable<ServedVersion> versions) => new([.. versions.Select(Counted)]);
@@ -74,8 +74,8 @@ internal static class ModelDocuments
     private static TensorDocument Tensor(TensorSignature tensor) => new(tensor.Name, tensor.Type, tensor.Shape);
 
     // Triton leaves the batch axis out where a configuration has a largest batch
-    private static ConfigTensorDocument Configured(TensorSignature tensor) =>
-        new(tensor.Name, tensor.Type == DataTypes.NameOf(DataType.Bytes) ? "TYPE_STRING" : "TYPE_" + tensor.Type, tensor.Shape.Count > 1 ? [.. tensor.Shape.Skip(1)] : [1]);
+    private static ConfigTensorDocument Configured(TensorSignature tensor, int maxBatch) => new(
+        tensor.Name, tensor.Type == DataTypes.NameOf(DataType.Bytes) ? "TYPE_STRING" : "TYPE_" + tensor.Type, maxBatch == 0 ? tensor.Shape : tensor.Shape.Count > 1 ? [.. tensor.Shape.Skip(1)] : [1]);
 
     private static VersionStatistics Counted(ServedVersion version)
     {

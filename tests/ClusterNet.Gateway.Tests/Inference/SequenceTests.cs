@@ -154,6 +154,13 @@ public sealed class SequenceTests
         Assert.Equal(["OUT", "IDX"], answers[0].InferResponse.Outputs.Select(output => output.Name));
         Assert.Empty(answers[1].InferResponse.Outputs);
 
+        // tensors are as they are, without a batch axis
+        var config = (await client.ModelConfigAsync(new ModelConfigRequest { Name = "repeat_int32" })).Config;
+        Assert.Equal((0, "-1 -1 1"), (config.MaxBatchSize, string.Join(' ', config.Input.Select(input => input.Dims.Single()))));
+        var load = new RepositoryModelLoadRequest { ModelName = "repeat_int32" };
+        load.Parameters["config"] = new ModelRepositoryParameter { StringParam = """{"max_batch_size":4}""" };
+        Assert.Contains("takes no batches", (await Assert.ThrowsAsync<RpcException>(async () => await client.RepositoryModelLoadAsync(load))).Status.Detail, StringComparison.Ordinal);
+
         // what does not fit is one answer that says so
         foreach (var (wrong, message) in ((ModelInferRequest, string)[])[(Repeat([1], [1, 2], null), "as many of one as of the other"), (Repeat([1], [60_001], null), "more than 60 s"), (Repeat([1], [uint.MaxValue], null), "is no UINT32"), (Repeat([], [], null), "1 to 1024")])
             Assert.Contains(message, Assert.Single(await AskAsync(wrong)).ErrorMessage, StringComparison.Ordinal);

@@ -16,10 +16,11 @@ internal abstract class ExampleModel
     public const string OnlyVersion = "1";
 
     private const string BatchName = "max_batch_size";
-    private const int FirstMaxBatch = 8;
+    private const int UsualMaxBatch = 8;
     private const int MostMaxBatch = 1 << 16;
 
     private readonly ModelVersion _model;
+    private readonly int _maxBatch;
     private long _requests;
     private long _samples;
     private long _ticks;
@@ -29,9 +30,11 @@ internal abstract class ExampleModel
     /// <param name="name">unique</param>
     /// <param name="inputs">with the batch axis first</param>
     /// <param name="outputs">as well</param>
-    protected ExampleModel(string name, IReadOnlyList<TensorSignature> inputs, IReadOnlyList<TensorSignature> outputs)
+    /// <param name="maxBatch">the most samples of a request, where no configuration says otherwise; 0 where tensors have no batch axis</param>
+    protected ExampleModel(string name, IReadOnlyList<TensorSignature> inputs, IReadOnlyList<TensorSignature> outputs, int maxBatch = UsualMaxBatch)
     {
         (Name, Inputs, Outputs) = (name, inputs, outputs);
+        MaxBatch = _maxBatch = maxBatch;
         var width = inputs.Sum(input => Math.Max(1, input.Shape[^1]));
         var signature = new DataSignature(LearningTask.Regression, [.. inputs.Select(input => input.Name)], [(int)width], [], outputs[0].Name);
         _model = new ModelVersion(
@@ -51,8 +54,8 @@ internal abstract class ExampleModel
     /// <summary>Whether it answers.</summary>
     public bool IsLoaded { get; private set; } = true;
 
-    /// <summary>The most samples of a request.</summary>
-    public int MaxBatch { get; private set; } = FirstMaxBatch;
+    /// <summary>The most samples of a request; 0 where tensors have no batch axis.</summary>
+    public int MaxBatch { get; private set; }
 
     /// <summary>As it is now.</summary>
     public ServedVersion Version
@@ -75,7 +78,7 @@ internal abstract class ExampleModel
     /// <exception cref="PredictionException">it is no such configuration; the model stays as it was</exception>
     public void Load(string? config)
     {
-        MaxBatch = config is null ? FirstMaxBatch : BatchOf(config);
+        MaxBatch = config is null ? _maxBatch : BatchOf(config);
         IsLoaded = true;
     }
 
@@ -138,7 +141,7 @@ internal abstract class ExampleModel
             : throw Refusal.Invalid(place, $"'{Refusal.Shown(cell)}' is no {DataTypes.NameOf(type)}");
     }
 
-    private static int BatchOf(string config)
+    private int BatchOf(string config)
     {
         const string Place = "parameters.config";
         try
@@ -149,7 +152,9 @@ internal abstract class ExampleModel
             if (document.RootElement.EnumerateObject().FirstOrDefault(property => property.Name != BatchName) is { Value.ValueKind: not JsonValueKind.Undefined } other)
                 throw Refusal.Invalid(Place, $"'{Refusal.Shown(other.Name)}' can't be changed; of an example '{BatchName}' can");
             if (!document.RootElement.TryGetProperty(BatchName, out var size))
-                return FirstMaxBatch;
+                return _maxBatch;
+            if (_maxBatch == 0)
+                throw Refusal.Invalid($"{Place}.{BatchName}", $"'{Name}' takes no batches");
             var text = size.ValueKind == JsonValueKind.String ? size.GetString()! : size.GetRawText();
             return int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var number) && number is >= 1 and <= MostMaxBatch
                 ? number

@@ -12,7 +12,8 @@ namespace ClusterNet.Gateway.Inference.Examples;
 internal sealed class RepeatExample(string name, TimeProvider time) : ExampleModel(
     name,
     [new("IN", DataTypes.NameOf(DataType.Int32), [-1]), new("DELAY", DataTypes.NameOf(DataType.UInt32), [-1]), new("WAIT", DataTypes.NameOf(DataType.UInt32), [1])],
-    [new("OUT", DataTypes.NameOf(DataType.Int32), [1]), new("IDX", DataTypes.NameOf(DataType.UInt32), [1])])
+    [new("OUT", DataTypes.NameOf(DataType.Int32), [1]), new("IDX", DataTypes.NameOf(DataType.UInt32), [1])],
+    maxBatch: 0)
 {
     private const int MaxAnswers = 1024;
 

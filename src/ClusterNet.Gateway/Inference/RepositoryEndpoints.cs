@@ -8,6 +8,7 @@ namespace ClusterNet.Gateway.Inference;
 internal static class RepositoryEndpoints
 {
     private const int MaxBodyBytes = 64 << 10;
+    private const int MaxDepth = 8;
     private const string ConfigName = "config";
     private const string FilePrefix = "file:";
 
@@ -88,16 +89,33 @@ internal static class RepositoryEndpoints
         JsonDocument document;
         try
         {
+            CheckTexts(body.Written);
             // of its own memory: the buffer goes back
-            document = JsonDocument.Parse(body.Written.ToArray(), new JsonDocumentOptions { MaxDepth = 8 });
+            document = JsonDocument.Parse(body.Written.ToArray(), new JsonDocumentOptions { MaxDepth = MaxDepth });
         }
         catch (JsonException exception)
         {
             throw Refusal.Invalid($"line {exception.LineNumber + 1}, byte {exception.BytePositionInLine}", $"not JSON: {exception.Message}");
         }
+        catch (InvalidOperationException)
+        {
+            // the reader's word for a text that is no Unicode
+            throw Refusal.Invalid("", "not JSON: a text has bytes, or escapes, that are no Unicode");
+        }
         if (document.RootElement.ValueKind == JsonValueKind.Object)
             return document;
         document.Dispose();
         throw Refusal.Invalid("", "an object belongs here, or nothing");
+    }
+
+    /// <summary>Reads every text once: a document that is parsed says only when one is asked for that it is none.</summary>
+    private static void CheckTexts(ReadOnlySpan<byte> json)
+    {
+        var reader = new Utf8JsonReader(json, new JsonReaderOptions { MaxDepth = MaxDepth });
+        while (reader.Read())
+        {
+            if (reader.TokenType is JsonTokenType.String or JsonTokenType.PropertyName)
+                _ = reader.GetString();
+        }
     }
 }

@@ -160,6 +160,21 @@ public sealed class RestTests
     }
 
     [Theory]
+    [InlineData("/v2/repository/index", """{"ready":true,"x":"\ud800"}""")]
+    [InlineData("/v2/repository/models/simple/load", """{"parameters":{"config":"\ud800"}}""")]
+    [InlineData("/v2/repository/models/simple/load", """{"parameters":{"\udc00":"x"}}""")]
+    [InlineData("/v2/repository/models/simple/unload", """{"\ud800":1}""")]
+    [InlineData("/v2/systemsharedmemory/region/r/register", """{"key":"\ud800","byte_size":1}""")]
+    [InlineData("/v2/systemsharedmemory/unregister", """["\ud800"]""")]
+    public async Task Texts_that_are_no_Unicode_are_refused(string path, string json)
+    {
+        await using var gateway = await TestGateway.StartAsync(new FakeServing(), new InferenceSettings { HasExamples = true, HasSharedMemory = true });
+        var (status, body, _) = await gateway.PostAsync(path, json);
+        Assert.Equal(HttpStatusCode.BadRequest, status);
+        Assert.Contains("Unicode", body.GetProperty("error").GetString(), StringComparison.Ordinal);
+    }
+
+    [Theory]
     [InlineData(ServingProtocol.FailureKind.InvalidInput, 400, null)]
     [InlineData(ServingProtocol.FailureKind.UnknownModel, 404, null)]
     [InlineData(ServingProtocol.FailureKind.Overloaded, 429, "3")]

@@ -46,7 +46,7 @@ internal static class TestJobs
     public static TensorPayload Payload(params float[] values)
     {
         var buffer = new TensorBufferPool(values.Length).Rent();
-        values.CopyTo(buffer.Array, 0);
+        values.CopyTo(buffer.Span);
         return new TensorPayload(buffer, 0, values.Length);
     }
 

@@ -2,6 +2,7 @@ using ClusterNet.Core.Jobs;
 using ClusterNet.Core.Parameters;
 using ClusterNet.Core.Plans;
 using ClusterNet.Learning.Native;
+using CsCheck;
 using static TorchSharp.torch;
 
 namespace ClusterNet.Learning.Tests;
@@ -52,18 +53,21 @@ public sealed class GradientComputerTests
         using var computer = Fixtures.Computer(model, Fixtures.CrossEntropy, samples);
         Assert.Equal(stages, model.Stages.Count);
         var plan = new BatchPlan(24, 24, 1, seed: 5);
+        // a range for each parameter, and two for the first
+        ShardRange[] ranges = [new(0, 1), new(1, model.Layout.Entries[0].Length - 1), .. model.Layout.Entries.Skip(1).Select(entry => new ShardRange(entry.Offset, entry.Length))];
         var told = new List<int>();
         var early = new float[model.Layout.Length];
-        var node = computer.ComputeNode(7, new TreeNode(0, 0), plan, new TensorBufferPool(model.Layout.Length), (part, from) =>
+        var laterStages = Enumerable.Range(0, ranges.Length).Where(i => ranges[i].Offset >= model.Layout.Entries[model.Stages[1].FirstParameter].Offset).ToArray();
+        var parts = computer.ComputeNode(7, new TreeNode(0, 0), plan, ranges, new TensorBufferPool(model.Layout.Length), (i, part) =>
         {
-            var end = told.Count == 0 ? early.Length : told[^1];
-            part.Span[from..end].CopyTo(early.AsSpan(from));
-            told.Add(from);
+            part.Span.CopyTo(early.AsSpan(ranges[i].Offset));
+            // those of later stages are told before there is anything of the first
+            if (told.Count < laterStages.Length)
+                Assert.Null(model.Parameters[0].Value.grad);
+            told.Add(i);
         });
-        Assert.Equal(stages, told.Count);
-        Assert.Equal(0, told[^1]);
-        Assert.Equal(told.OrderDescending(), told);
-        AssertSameBits(node.Span, early);
+        Assert.Equal(Enumerable.Range(0, ranges.Length).Reverse(), told);
+        AssertSameBits(Whole(parts), early);
 
         foreach (var parameter in model.Parameters)
             parameter.ForgetGradient();
@@ -77,7 +81,7 @@ public sealed class GradientComputerTests
         var whole = new float[model.Layout.Length];
         foreach (var parameter in model.Parameters)
             parameter.TakeGradient(whole);
-        AssertSameBits(whole, node.Span);
+        AssertSameBits(whole, early);
     }
 
     [Theory]
@@ -97,21 +101,88 @@ public sealed class GradientComputerTests
             for (var slice = 7; slice >= 0; slice--)
             {
                 var buffer = pool.Rent();
-                var statistics = computer.Compute(step, slice, plan.Slice(step, slice), buffer.Array);
+                var statistics = computer.Compute(step, slice, plan.Slice(step, slice), buffer.Memory);
                 tree.Offer(new TreeNode(0, slice), new ReductionTree.Part(buffer, 0, pool.Length, statistics));
             }
-            var root = computer.ComputeNode(step, TreeNode.Root(8), plan, pool);
+            ShardRange[] all = [new(0, pool.Length)];
+            var root = computer.ComputeNode(step, TreeNode.Root(8), plan, all, pool)[0];
             Assert.Equal(tree.Root.Statistics, root.Statistics);
             AssertSameBits(tree.Root.Span, root.Span);
 
             var halves = new ReductionTree(8, pool);
             foreach (var node in new[] { new TreeNode(1, 3), new TreeNode(2, 0), new TreeNode(1, 2) })
-                halves.Offer(node, computer.ComputeNode(step, node, plan, pool));
+                halves.Offer(node, computer.ComputeNode(step, node, plan, all, pool)[0]);
             AssertSameBits(root.Span, halves.Root.Span);
             root.Release();
             tree.Clear();
             halves.Clear();
         }
+    }
+
+    [Theory]
+    [MemberData(nameof(Kinds))]
+    public void Parts_are_the_gradient_wherever_it_is_cut(string kind)
+    {
+        var (spec, signature) = Fixtures.Kind(kind);
+        var samples = Fixtures.Samples(signature, 13);
+        var plan = new BatchPlan(13, 11, 8, seed: 5);
+        using var model = Fixtures.Catalog.Build(spec, Fixtures.CrossEntropy, signature, seed: 5, threads: 1);
+        using var computer = Fixtures.Computer(model, Fixtures.CrossEntropy, samples);
+        var pool = new TensorBufferPool(model.Layout.Length);
+        // nodes of one slice, of several, and of none that has samples; empty ranges where two cuts fall together
+        Gen.Select(Gen.Int[0, pool.Length].Array[0, 6], Gen.Int[0, 3].Select(i => new[] { new TreeNode(0, 2), new TreeNode(0, 7), new TreeNode(1, 0), new TreeNode(2, 1) }[i]), Gen.Int[0, 1]).Sample(
+            (cuts, node, step) =>
+            {
+                int[] bounds = [0, .. cuts.Order(), pool.Length];
+                ShardRange[] ranges = [.. bounds.Zip(bounds.Skip(1), (from, to) => new ShardRange(from, to - from))];
+                var whole = computer.ComputeNode(step, node, plan, [new ShardRange(0, pool.Length)], pool);
+                var parts = computer.ComputeNode(step, node, plan, ranges, pool);
+                Assert.Equal(ranges.Select(range => range.Length), parts.Select(part => part.Length));
+                Assert.All(parts, part => Assert.Equal(whole[0].Statistics, part.Statistics));
+                AssertSameBits(whole[0].Span, Whole(parts));
+                foreach (var part in whole.Concat(parts))
+                    part.Release();
+            },
+            iter: 30, threads: 1);
+    }
+
+    /// <summary>A part that lies in one parameter is not copied, and stays as it is while the next gradients are computed, until it is released.</summary>
+    [Fact]
+    public void A_part_of_one_parameter_is_where_torch_left_it()
+    {
+        var signature = Fixtures.Classification(3, 20);
+        var samples = Fixtures.Samples(signature, 24);
+        using var model = Fixtures.Catalog.Build(Fixtures.Model("mlp", "hidden: 300 300"), Fixtures.CrossEntropy, signature, seed: 3, threads: 1);
+        using var computer = Fixtures.Computer(model, Fixtures.CrossEntropy, samples);
+        var plan = new BatchPlan(24, 24, 1, seed: 5);
+        var (pool, first) = (new TensorBufferPool(model.Layout.Length), model.Layout.Entries[0].Length);
+        ShardRange[] ranges = [new(0, 100), new(100, first - 100), new(first, pool.Length - first)];
+        var parts = computer.ComputeNode(0, new TreeNode(0, 0), plan, ranges, pool);
+        var bits = Whole(parts);
+        var own = System.Runtime.InteropServices.MemoryMarshal.Cast<byte, float>(model.Parameters[0].Value.grad!.bytes);
+        Assert.True(parts[0].Span.Overlaps(own));
+        Assert.True(parts[1].Span.Overlaps(own));
+        foreach (var part in computer.ComputeNode(1, new TreeNode(0, 0), plan, ranges, pool))
+            part.Release();
+        AssertSameBits(bits, Whole(parts));
+
+        parts[0].Release();
+        AssertSameBits(bits.AsSpan(100, first - 100), parts[1].Span);
+        parts[1].Release();
+        Assert.Throws<ObjectDisposedException>(() => parts[1].Span.Length);
+        Assert.Throws<InvalidOperationException>(parts[0].Release);
+        parts[2].Release();
+    }
+
+    [Fact]
+    public void Ranges_that_do_not_cover_the_layout_are_refused()
+    {
+        var signature = Fixtures.Regression(5);
+        using var model = Fixtures.Catalog.Build(Fixtures.Model("mlp"), new LossSpec(), signature, seed: 7, threads: 1);
+        using var computer = Fixtures.Computer(model, new LossSpec(), Fixtures.Samples(signature, 8));
+        var length = model.Layout.Length;
+        foreach (var ranges in new ShardRange[][] { [], [new(0, length - 1)], [new(0, 3), new(4, length - 4)], [new(0, 4), new(3, length - 3)] })
+            Assert.Throws<ArgumentException>(() => computer.ComputeNode(0, new TreeNode(0, 0), new BatchPlan(8, 8, 1, seed: 5), ranges, new TensorBufferPool(length)));
     }
 
     [Theory]
@@ -260,6 +331,8 @@ public sealed class GradientComputerTests
             y.backward([upstream]);
         return [.. x.grad!.data<float>(), .. w.grad!.data<float>()];
     }
+
+    private static float[] Whole(ReductionTree.Part[] parts) => [.. parts.SelectMany(part => part.Span.ToArray())];
 
     internal static void AssertSameBits(ReadOnlySpan<float> expected, ReadOnlySpan<float> actual) =>
         Assert.True(System.Runtime.InteropServices.MemoryMarshal.AsBytes(expected).SequenceEqual(System.Runtime.InteropServices.MemoryMarshal.AsBytes(actual)), "the bits differ");

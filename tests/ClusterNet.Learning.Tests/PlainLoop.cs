@@ -58,11 +58,11 @@ public static class PlainLoop
         for (var slice = 0; slice < plan.Slices; slice++)
         {
             var buffer = pool.Rent();
-            var statistics = computer.Compute(step, slice, plan.Slice(step, slice), buffer.Array);
-            losses.Gradient(slice, buffer.Array);
+            var statistics = computer.Compute(step, slice, plan.Slice(step, slice), buffer.Memory);
+            losses.Gradient(slice, buffer.Span);
             tree.Offer(new TreeNode(0, slice), new ReductionTree.Part(buffer, 0, pool.Length, statistics));
         }
-        updater.Begin(step, tree.Root.Buffer.Array, tree.Root.Statistics.Weight, current, updated);
+        updater.Begin(step, tree.Root.Memory, tree.Root.Statistics.Weight, current, updated);
         while (updater.NeedsNorms)
             updater.Combine([updater.Partials()]);
         tree.Clear();
@@ -81,7 +81,7 @@ public static class PlainLoop
                 Bf16.Round(weights);
         }
 
-        public void Gradient(int slice, float[] gradient)
+        public void Gradient(int slice, Span<float> gradient)
         {
             if (_codec is null)
                 return;

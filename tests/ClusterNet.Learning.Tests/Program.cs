@@ -34,7 +34,7 @@ public static class Program
         using var model = Fixtures.Catalog.Build(spec, new LossSpec { LabelSmoothing = 0.1 }, signature, seed: 5, threads: 1);
         using var computer = Fixtures.Computer(model, new LossSpec { LabelSmoothing = 0.1 }, samples);
         prepare();
-        return PlainLoop.Sha256(computer.ComputeNode(3, TreeNode.Root(4), new BatchPlan(50, 25, 4, seed: 5), new TensorBufferPool(model.Layout.Length)).Span);
+        return PlainLoop.Sha256(computer.ComputeNode(3, TreeNode.Root(4), new BatchPlan(50, 25, 4, seed: 5), [new ShardRange(0, model.Layout.Length)], new TensorBufferPool(model.Layout.Length))[0].Span);
     }
 
     /// <summary>Some 20 MB in blocks of all sizes that a small model needs, freed together.</summary>

@@ -99,7 +99,7 @@ internal sealed class LaneReader(ILaneSource stream, ExtendedActorSystem system,
         try
         {
             foreach (var buffer in buffers)
-                stream.Read(MemoryMarshal.AsBytes(buffer.Array.AsSpan()));
+                stream.Read(MemoryMarshal.AsBytes(buffer.Span));
             var message = codec.Read(_rest, headOffset, headLength, tensors);
             tensors.CheckAllTaken();
             return message;
@@ -139,8 +139,8 @@ internal sealed class LaneReader(ILaneSource stream, ExtendedActorSystem system,
 
         public TensorPayload Payload(int length)
         {
-            if (_taken == buffers.Length || buffers[_taken].Array.Length != length)
-                throw new SerializationException($"its head tells of a tensor of {length} values where {(_taken == buffers.Length ? "there is none" : $"one of {buffers[_taken].Array.Length} is")}");
+            if (_taken == buffers.Length || buffers[_taken].Length != length)
+                throw new SerializationException($"its head tells of a tensor of {length} values where {(_taken == buffers.Length ? "there is none" : $"one of {buffers[_taken].Length} is")}");
             return new TensorPayload(buffers[_taken++], 0, length);
         }
 

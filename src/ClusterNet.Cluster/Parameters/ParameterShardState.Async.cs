@@ -46,10 +46,10 @@ internal sealed partial class ParameterShardState
     private void Update(Commands.Push push)
     {
         var next = _pool.Rent();
-        var gradient = push.Gradient.Buffer.Array.AsMemory(push.Gradient.Offset, push.Gradient.Length);
+        var gradient = push.Gradient.Memory;
         // a step has at least as many updates as it has nodes of this size: near enough for the correction of Adam's bias, and the same after going back to a checkpoint
         var updates = Math.Max(_beyond, Version * (_tree.Slices / push.Node.SliceCount));
-        _updater.Begin(push.Step, gradient, push.Statistics.Weight, _current!.Array, next.Array, new PartialUpdate((double)push.Node.SliceCount / _tree.Slices, updates));
+        _updater.Begin(push.Step, gradient, push.Statistics.Weight, _current!.Memory, next.Memory, new PartialUpdate((double)push.Node.SliceCount / _tree.Slices, updates));
         _beyond = updates + 1;
         _current.Release();
         _current = next;

@@ -137,7 +137,7 @@ internal sealed partial class ParameterShardState
         if (checkpoint.Best is { } kept)
         {
             _best = _pool.Rent();
-            kept.Span.CopyTo(_best.Array);
+            kept.Span.CopyTo(_best.Span);
             BestStep = checkpoint.BestStep;
         }
         for (var slice = 0; slice < _residuals.Length; slice++)
@@ -159,8 +159,8 @@ internal sealed partial class ParameterShardState
     private TensorPayload Copy(float[] slot)
     {
         var copy = _pool.Rent();
-        slot.CopyTo(copy.Array);
-        return new TensorPayload(copy, 0, copy.Array.Length);
+        slot.CopyTo(copy.Span);
+        return new TensorPayload(copy, 0, copy.Length);
     }
 
     /// <summary>Takes a push, and with it the hold on its gradient.</summary>
@@ -191,7 +191,7 @@ internal sealed partial class ParameterShardState
             return PushOutcome.Wait;
         var root = _tree.Root;
         _next = _pool.Rent();
-        _updater.Begin(Version, root.Buffer.Array.AsMemory(root.Offset, root.Length), root.Statistics.Weight, _current!.Array, _next.Array);
+        _updater.Begin(Version, root.Memory, root.Statistics.Weight, _current!.Memory, _next.Memory);
         return GoOn();
     }
 
@@ -237,7 +237,7 @@ internal sealed partial class ParameterShardState
         {
             _encoded?.Release();
             _encoded = _words.Rent();
-            Bf16.Encode(exact.Span, _encoded.Array);
+            Bf16.Encode(exact.Span, _encoded.Span);
             _encodedFrom = exact.Buffer;
         }
         exact.Release();
@@ -282,7 +282,7 @@ internal sealed partial class ParameterShardState
         if (_codec is null)
             return new ReductionTree.Part(push.Gradient.Buffer, push.Gradient.Offset, push.Gradient.Length, push.Statistics);
         var decoded = _pool.Rent();
-        var isRead = _codec.TryDecode(push.Gradient.Span, decoded.Array);
+        var isRead = _codec.TryDecode(push.Gradient.Span, decoded.Span);
         push.Gradient.Release();
         if (isRead)
             return new ReductionTree.Part(decoded, 0, Range.Length, push.Statistics);
@@ -326,7 +326,7 @@ internal sealed partial class ParameterShardState
         if (weights.Length != Range.Length)
             throw new InvalidDataException($"{weights.Length} weights for shard {Shard} of {Range.Length}");
         _current = _pool.Rent();
-        weights.CopyTo(_current.Array);
+        weights.CopyTo(_current.Span);
         Version = version;
         _applied.Reset(version);
     }

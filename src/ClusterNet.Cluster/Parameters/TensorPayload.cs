@@ -12,16 +12,16 @@ namespace ClusterNet.Cluster.Parameters;
 public readonly record struct TensorPayload(TensorBuffer Buffer, int Offset, int Length)
 {
     /// <summary>The whole of <paramref name="buffer"/>, with a hold of its own.</summary>
-    public static TensorPayload Of(TensorBuffer buffer) => new(buffer.Share(), 0, buffer.Array.Length);
+    public static TensorPayload Of(TensorBuffer buffer) => new(buffer.Share(), 0, buffer.Length);
 
     /// <summary>A run of <paramref name="buffer"/>, with a hold of its own.</summary>
     public static TensorPayload Of(TensorBuffer buffer, ShardRange range) => new(buffer.Share(), range.Offset, range.Length);
 
     /// <summary>The values.</summary>
-    public ReadOnlySpan<float> Span => Buffer.Array.AsSpan(Offset, Length);
+    public ReadOnlySpan<float> Span => Buffer.Span.Slice(Offset, Length);
 
     /// <summary>The values, for who can't have a span.</summary>
-    public ReadOnlyMemory<float> Memory => Buffer.Array.AsMemory(Offset, Length);
+    public ReadOnlyMemory<float> Memory => Buffer.Memory.Slice(Offset, Length);
 
     /// <summary>Gives the hold back.</summary>
     public void Release() => Buffer.Release();

@@ -70,7 +70,7 @@ internal sealed partial class ModelSerializer(ExtendedActorSystem system) : Prot
             m => m.Values.Length == m.Range.Length
                 ? new Wire.ModelWeights { Version = m.Version.ToWire(), Range = m.Range.ToWire(), Sha256 = m.Sha256 }
                 : throw new ArgumentException($"{m.Values.Length} values for a range of {m.Range.Length}"),
-            m => [m.Values.Buffer.Array.AsMemory(m.Values.Offset, m.Values.Length)],
+            m => [m.Values.Memory],
             (w, tensors) => new WeightsPart(w.Version.FromWire(), w.Range.FromWire(), tensors.Payload(w.Range.Length), w.Sha256),
             w => $"weights of {w.Version.FromWire()} from {w.Range.Offset}");
 

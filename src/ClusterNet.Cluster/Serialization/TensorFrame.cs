@@ -83,7 +83,7 @@ internal sealed class TensorFrame : ITensors
         var values = Next(length);
         // it is read once and kept for as long as a job or model lives: no pool is to hold on to arrays of its length
         var buffer = new TensorBufferPool(length).Rent();
-        LittleEndian.Read(values, buffer.Array);
+        LittleEndian.Read(values, buffer.Span);
         return new TensorPayload(buffer, 0, length);
     }
 

@@ -67,7 +67,7 @@ internal sealed class ResidualStore
     {
         if (kept.Version != Version || (kept.Residual.Length != 0 && kept.Residual.Length != _plan.Ranges[shard].Length) || !_lacking.Remove((kept.Slice, shard)))
             return;
-        var place = _slices[kept.Slice].Now.Array.AsSpan(_plan.Ranges[shard].Offset, _plan.Ranges[shard].Length);
+        var place = _slices[kept.Slice].Now.Span.Slice(_plan.Ranges[shard].Offset, _plan.Ranges[shard].Length);
         if (kept.Residual.Length == 0)
             place.Clear();
         else
@@ -83,15 +83,15 @@ internal sealed class ResidualStore
         return _words.Rent();
     }
 
-    /// <summary>Encodes a shard's part of the gradient that was begun last.</summary>
+    /// <summary>Encodes a shard's part of the gradient that was begun last, as long as the shard.</summary>
     public void Encode(int slice, int shard, ReadOnlySpan<float> gradient, TensorBuffer words)
     {
         var (kept, range) = (_slices[slice], _plan.Ranges[shard]);
         _codec.Encode(
-            gradient.Slice(range.Offset, range.Length),
-            kept.Before!.Array.AsSpan(range.Offset, range.Length),
-            kept.Now.Array.AsSpan(range.Offset, range.Length),
-            words.Array.AsSpan(Words[shard].Offset, Words[shard].Length));
+            gradient,
+            kept.Before!.Span.Slice(range.Offset, range.Length),
+            kept.Now.Span.Slice(range.Offset, range.Length),
+            words.Span.Slice(Words[shard].Offset, Words[shard].Length));
     }
 
     /// <summary>What was lost of a slice up to a version, with a hold; null where that is not known any more.</summary>

@@ -56,8 +56,8 @@ internal sealed partial class WorkerActor
             return;
         foreach (var shard in claims.Unacknowledged)
         {
-            foreach (var (node, part) in _pushed)
-                Push(shard, claims.Pushed!.Step, node, part);
+            foreach (var (node, parts) in _pushed)
+                Push(shard, claims.Pushed!.Step, node, parts[shard]);
         }
         claims.AskAgain();
         foreach (var shard in claims.TakeToAsk())

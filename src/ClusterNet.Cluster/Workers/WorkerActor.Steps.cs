@@ -35,23 +35,28 @@ internal sealed partial class WorkerActor
     private void ComputeAndPush(long step, TreeNode node)
     {
         var words = _residuals?.Begin(node.Index);
-        var left = _shards.Count;
-        void PushFrom(ReductionTree.Part part, int from)
+        var sent = new ReductionTree.Part[_shards.Count];
+        void Send(int shard, ReductionTree.Part part)
         {
-            while (left > 0 && _plan.Ranges[left - 1].Offset >= from)
-                Push(--left, step, node, words is null ? part : Encoded(step, node, left, part, words));
+            sent[shard] = words is null ? part : Encoded(step, node, shard, part, words);
+            Push(shard, step, node, sent[shard]);
         }
 
         var since = _pace.Now;
-        var part = _computer!.ComputeNode(step, node, _batches, _gradients, _pace.IsFull ? PushFrom : null);
+        var parts = _computer!.ComputeNode(step, node, _batches, _plan.Ranges, _gradients, _pace.IsFull ? Send : null);
         _pace.Linger(since, _claims is null ? _state.Nodes : null);
-        PushFrom(part, 0);
+        if (!_pace.IsFull)
+        {
+            for (var shard = parts.Length - 1; shard >= 0; shard--)
+                Send(shard, parts[shard]);
+        }
         if (words is not null)
-            part.Release();
-        _pushed.Add((node, words is null ? part : WordsOf(words, part.Statistics)));
+        {
+            Release(parts);
+            words.Release();
+        }
+        _pushed.Add((node, sent));
     }
-
-    private static ReductionTree.Part WordsOf(TensorBuffer words, StepStatistics statistics) => new(words, 0, words.Array.Length, statistics);
 
     /// <summary>A shard's words of a gradient; where the next version is due for a checkpoint, it gets what was lost before it gets the words.</summary>
     private ReductionTree.Part Encoded(long step, TreeNode node, int shard, ReductionTree.Part part, TensorBuffer words)
@@ -59,7 +64,8 @@ internal sealed partial class WorkerActor
         _residuals!.Encode(node.Index, shard, part.Span, words);
         if (Spec.Checkpoint.IsDue(step + 1, _batches.TotalSteps(Spec)))
             SendResidual(step + 1, node.Index, shard);
-        return WordsOf(words, part.Statistics);
+        var range = _residuals.Words[shard];
+        return new ReductionTree.Part(words.Share(), range.Offset, range.Length, part.Statistics);
     }
 
     /// <summary>Exact weights were pulled for an evaluation: a step is computed with what would have travelled for it.</summary>
@@ -71,7 +77,7 @@ internal sealed partial class WorkerActor
 
     private void Push(int shard, long step, TreeNode node, ReductionTree.Part part) => _lane.Tell(
         _shards[shard],
-        new ParameterProtocol.Commands.Push(ShardOf(shard), _state.Generation, step, node, TensorPayload.Of(part.Buffer, _residuals?.Words[shard] ?? _plan.Ranges[shard]), part.Statistics)
+        new ParameterProtocol.Commands.Push(ShardOf(shard), _state.Generation, step, node, TensorPayload.Of(part.Buffer, new ShardRange(part.Offset, part.Length)), part.Statistics)
         {
             Codec = Spec.Codec,
             Basis = _claims?.Basis(shard),
@@ -85,8 +91,8 @@ internal sealed partial class WorkerActor
     {
         foreach (var shard in _state.Lacking)
         {
-            foreach (var (node, part) in _pushed)
-                Push(shard, _state.Awaited - 1, node, part);
+            foreach (var (node, parts) in _pushed)
+                Push(shard, _state.Awaited - 1, node, parts[shard]);
             if (_pushed.Count == 0)
                 Pull(shard, _state.Awaited);
         }
@@ -161,9 +167,15 @@ internal sealed partial class WorkerActor
     private void LetGo()
     {
         Timers.Cancel(Tick.Repeat);
-        foreach (var (_, part) in _pushed)
-            part.Release();
+        foreach (var (_, parts) in _pushed)
+            Release(parts);
         _pushed.Clear();
+    }
+
+    private static void Release(ReductionTree.Part[] parts)
+    {
+        foreach (var part in parts)
+            part.Release();
     }
 
     private void Refused(ParameterProtocol.Replies.Refused refused)

@@ -34,7 +34,7 @@ internal sealed partial class WorkerActor : ReceiveActor, IWithTimers
     private readonly JobLog _log;
     private readonly WorkerTelemetry _telemetry;
     private readonly WorkerState _state = new();
-    private readonly List<(TreeNode Node, ReductionTree.Part Part)> _pushed = [];
+    private readonly List<(TreeNode Node, ReductionTree.Part[] Parts)> _pushed = [];
     private readonly WorkerPace _pace;
     private readonly ClaimState? _claims;
     private readonly ResidualStore? _residuals;
@@ -162,7 +162,7 @@ internal sealed partial class WorkerActor : ReceiveActor, IWithTimers
         // the module may have been trained since: the initial weights are those of another build from the same seed
         using var fresh = _catalog.Build(_job.Spec.Model, _job.Spec.Training.Loss, _parts!.Preparation.Signature, _job.Spec.Training.Seed, _job.Spec.Training.ThreadsPerWorker);
         var buffer = new TensorBufferPool(pull.Range.Length).Rent();
-        fresh.Weights.Slice(pull.Range.Offset, pull.Range.Length).CopyTo(buffer.Array);
+        fresh.Weights.Slice(pull.Range.Offset, pull.Range.Length).CopyTo(buffer.Span);
         _lane.Tell(Sender, new ParameterProtocol.Replies.Pulled(pull.Shard, pull.Generation, 0, new TensorPayload(buffer, 0, pull.Range.Length)), Self);
     }
 

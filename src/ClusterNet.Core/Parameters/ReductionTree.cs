@@ -67,7 +67,7 @@ public sealed class ReductionTree
         {
             var (left, right) = node.IsLeft ? (Remove(node), Remove(node.Sibling)) : (Remove(node.Sibling), Remove(node));
             var sum = _pool.Rent();
-            TensorPrimitives.Add(left.Span, right.Span, sum.Array);
+            TensorPrimitives.Add(left.Span, right.Span, sum.Span);
             left.Release();
             right.Release();
             node = node.Parent;
@@ -98,7 +98,10 @@ public sealed class ReductionTree
     public readonly record struct Part(TensorBuffer Buffer, int Offset, int Length, StepStatistics Statistics)
     {
         /// <summary>The values.</summary>
-        public ReadOnlySpan<float> Span => Buffer.Array.AsSpan(Offset, Length);
+        public ReadOnlySpan<float> Span => Buffer.Span.Slice(Offset, Length);
+
+        /// <summary>The values, for who can't have a span.</summary>
+        public ReadOnlyMemory<float> Memory => Buffer.Memory.Slice(Offset, Length);
 
         /// <summary>Lets go of the buffer.</summary>
         public void Release() => Buffer.Release();

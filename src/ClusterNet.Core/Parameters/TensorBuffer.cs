@@ -3,33 +3,40 @@ using System.Collections.Concurrent;
 namespace ClusterNet.Core.Parameters;
 
 /// <summary>
-/// A float32 array that several readers share and that nobody changes while they do. Its maker fills what a reader may read before it shares it; from then on that is read-only
+/// float32 values that several readers share and that nobody changes while they do. Its maker fills what a reader may read before it shares it; from then on that is read-only
 /// until every holder has called <see cref="Release"/>, and only then does it go back to its pool. A holder that dies without releasing leaks nothing: the garbage collector
-/// takes the array, the pool makes another.
+/// takes the memory, the pool makes another. Who reads the values has the buffer, to release it, and so keeps memory outside the heap alive.
 /// </summary>
 public sealed class TensorBuffer
 {
     private readonly TensorBufferPool? _pool;
+    private readonly float[]? _array;
     private readonly IDisposable? _loan;
     private int _holders = 1;
 
     internal TensorBuffer(TensorBufferPool pool, float[] array)
     {
-        _pool = pool;
-        Array = array;
+        (_pool, _array) = (pool, array);
+        Memory = array;
     }
 
-    /// <summary>A buffer over an array that somebody else lends.</summary>
-    /// <param name="array">the values</param>
-    /// <param name="loan">disposed of when the last holder has let go: the array is the lender's again</param>
-    public TensorBuffer(float[] array, IDisposable loan)
+    /// <summary>A buffer over memory that somebody else lends.</summary>
+    /// <param name="memory">the values, where nothing moves them</param>
+    /// <param name="loan">disposed of when the last holder has let go, on whatever thread: the memory is the lender's again</param>
+    public TensorBuffer(Memory<float> memory, IDisposable loan)
     {
-        Array = array;
+        Memory = memory;
         _loan = loan;
     }
 
-    /// <summary>The values, pinned on the heap. Written by the maker alone, before it shares what it writes.</summary>
-    public float[] Array { get; }
+    /// <summary>The values, where nothing moves them. Written by the maker alone, before it shares what it writes.</summary>
+    public Memory<float> Memory { get; }
+
+    /// <summary>The same.</summary>
+    public Span<float> Span => Memory.Span;
+
+    /// <summary>How many values.</summary>
+    public int Length => Memory.Length;
 
     /// <summary>Adds a holder.</summary>
     /// <returns>this buffer</returns>
@@ -46,7 +53,8 @@ public sealed class TensorBuffer
     {
         if (Count(-1) != 0)
             return;
-        _pool?.Return(Array);
+        if (_array is not null)
+            _pool!.Return(_array);
         _loan?.Dispose();
     }
 

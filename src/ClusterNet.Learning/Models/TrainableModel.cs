@@ -113,9 +113,9 @@ public sealed class TrainableModel : IDisposable
         }
 
         /// <summary>Copies the gradient to its place in the flat vector; zeros where there is none.</summary>
-        public void TakeGradient(float[] flat)
+        public void TakeGradient(Span<float> flat)
         {
-            var place = flat.AsSpan(Offset, Length);
+            var place = flat.Slice(Offset, Length);
             using var gradient = Gradient();
             if (gradient is null)
                 place.Clear();
@@ -124,9 +124,9 @@ public sealed class TrainableModel : IDisposable
         }
 
         /// <summary>Writes <paramref name="left"/> plus the gradient, as the right addend, to its place in the flat vector; null counts as zeros.</summary>
-        public void AddGradient(Tensor? left, float[] flat)
+        public void AddGradient(Tensor? left, Span<float> flat)
         {
-            var place = flat.AsSpan(Offset, Length);
+            var place = flat.Slice(Offset, Length);
             using var right = Gradient();
             if (left is not null && right is not null)
                 TensorPrimitives.Add(Values(left), Values(right), place);

@@ -24,12 +24,15 @@ public sealed class GradientComputer(TrainableModel model, LossFunction loss, Sa
     /// <param name="positions">of the samples in the training part; none give zeros</param>
     /// <param name="gradient">receives the gradient, as long as the layout; what was in it is lost</param>
     /// <returns>sums of the samples' weights and of their weighted losses, and which samples they were; a loss that is not finite is returned as it is</returns>
-    public StepStatistics Compute(long step, int slice, ReadOnlySpan<int> positions, float[] gradient)
+    public StepStatistics Compute(long step, int slice, ReadOnlySpan<int> positions, Memory<float> gradient)
     {
-        ArgumentNullException.ThrowIfNull(gradient);
         if (gradient.Length != model.Layout.Length)
             throw new ArgumentException($"{gradient.Length} elements where {model.Layout.Length} belong", nameof(gradient));
-        return FillLeaf(step, slice, positions, gradient, null);
+        return Backward(step, slice, positions, (_, first, end) =>
+        {
+            for (var i = end - 1; i >= first; i--)
+                model.Parameters[i].TakeGradient(gradient.Span);
+        });
     }
 
     /// <summary>
@@ -38,37 +41,50 @@ public sealed class GradientComputer(TrainableModel model, LossFunction loss, Sa
     /// <param name="step">the step</param>
     /// <param name="node">of the tree over the plan's slices</param>
     /// <param name="plan">says which samples a slice has; its positions are those of the training part</param>
+    /// <param name="ranges">which elements go together, side by side, over the whole layout: the shards</param>
     /// <param name="pool">of the layout's length</param>
-    /// <param name="filled">told, while it is computed, from which element on the sum is final: falling offsets, the last is 0. It may read from there on, and take holds</param>
-    /// <returns>a part with one holder, the caller</returns>
-    public ReductionTree.Part ComputeNode(long step, TreeNode node, BatchPlan plan, TensorBufferPool pool, Action<ReductionTree.Part, int>? filled = null)
+    /// <param name="filled">told of each range's part as soon as it is final, the last first, while those before it are still computed; it may take holds</param>
+    /// <returns>a part for each range, each with one holder, the caller</returns>
+    public ReductionTree.Part[] ComputeNode(
+        long step, TreeNode node, BatchPlan plan, IReadOnlyList<ShardRange> ranges, TensorBufferPool pool, Action<int, ReductionTree.Part>? filled = null)
     {
         ArgumentNullException.ThrowIfNull(plan);
         ArgumentNullException.ThrowIfNull(pool);
+        ArgumentNullException.ThrowIfNull(ranges);
         if (!node.IsIn(plan.Slices))
             throw new ArgumentException($"{node} is no node of a tree over {plan.Slices} slices", nameof(node));
-        var sum = pool.Rent();
-        var statistics = Fill(step, node, plan, pool, sum, filled is null ? null : (soFar, from) => filled(new ReductionTree.Part(sum, 0, pool.Length, soFar), from));
-        return new ReductionTree.Part(sum, 0, pool.Length, statistics);
+        if (ranges.Aggregate(0, (end, range) => range.Offset == end ? range.End : -1) != model.Layout.Length)
+            throw new ArgumentException($"they do not cover {model.Layout.Length} elements side by side", nameof(ranges));
+        var parts = new GradientParts(model, ranges, pool, filled);
+        if (node.Level == 0)
+        {
+            Backward(step, node.Index, plan.Slice(step, node.Index), (statistics, first, _) => parts.FromParameters(statistics, OffsetOf(first)));
+        }
+        else
+        {
+            var sum = pool.Rent();
+            Fill(step, node, plan, pool, sum, (statistics, from) => parts.FromBuffer(sum, statistics, from));
+            sum.Release();
+        }
+        return parts.Take();
     }
 
     /// <inheritdoc/>
     public void Dispose() => _staging.Dispose();
 
+    /// <summary>The sum of a node of at least two slices.</summary>
     private StepStatistics Fill(long step, TreeNode node, BatchPlan plan, TensorBufferPool pool, TensorBuffer sum, Action<StepStatistics, int>? filled)
     {
-        if (node.Level == 0)
-            return FillLeaf(step, node.Index, plan.Slice(step, node.Index), sum.Array, filled);
         var right = new TreeNode(node.Level - 1, 2 * node.Index + 1);
         if (right.Level == 0)
-            return FillPair(step, right, plan, sum.Array, filled);
+            return FillPair(step, right, plan, sum.Memory, filled);
         var left = Fill(step, right.Sibling, plan, pool, sum, null);
         var addend = pool.Rent();
         var end = pool.Length;
         var statistics = Fill(step, right, plan, pool, addend, (soFar, from) =>
         {
             var range = from..end;
-            System.Numerics.Tensors.TensorPrimitives.Add(sum.Array.AsSpan(range), addend.Array.AsSpan(range), sum.Array.AsSpan(range));
+            System.Numerics.Tensors.TensorPrimitives.Add(sum.Span[range], addend.Span[range], sum.Span[range]);
             end = from;
             filled?.Invoke(left + soFar, from);
         });
@@ -76,16 +92,8 @@ public sealed class GradientComputer(TrainableModel model, LossFunction loss, Sa
         return left + statistics;
     }
 
-    private StepStatistics FillLeaf(long step, int slice, ReadOnlySpan<int> positions, float[] gradient, Action<StepStatistics, int>? filled) =>
-        Backward(step, slice, positions, (statistics, first, end) =>
-        {
-            for (var i = end - 1; i >= first; i--)
-                model.Parameters[i].TakeGradient(gradient);
-            filled?.Invoke(statistics, OffsetOf(first));
-        });
-
     /// <summary>Two slices are added from where backward left them: that saves a pass over memory.</summary>
-    private StepStatistics FillPair(long step, TreeNode right, BatchPlan plan, float[] sum, Action<StepStatistics, int>? filled)
+    private StepStatistics FillPair(long step, TreeNode right, BatchPlan plan, Memory<float> sum, Action<StepStatistics, int>? filled)
     {
         var left = Backward(step, right.Index - 1, plan.Slice(step, right.Index - 1), (_, first, end) =>
         {
@@ -97,7 +105,7 @@ public sealed class GradientComputer(TrainableModel model, LossFunction loss, Sa
             for (var i = end - 1; i >= first; i--)
             {
                 using var addend = _left[i];
-                model.Parameters[i].AddGradient(addend, sum);
+                model.Parameters[i].AddGradient(addend, sum.Span);
             }
             filled?.Invoke(left + soFar, OffsetOf(first));
         });

@@ -96,7 +96,7 @@ internal sealed class BenchmarkSerializer(ExtendedActorSystem system) : Serializ
     {
         var length = (bytes.Length - HeadBytes) / sizeof(float);
         var buffer = _pools.GetOrAdd(length, static elements => new TensorBufferPool(elements)).Rent();
-        bytes.AsSpan(HeadBytes).CopyTo(MemoryMarshal.AsBytes(buffer.Array.AsSpan()));
+        bytes.AsSpan(HeadBytes).CopyTo(MemoryMarshal.AsBytes(buffer.Span));
         return new TensorPayload(buffer, 0, length);
     }
 }

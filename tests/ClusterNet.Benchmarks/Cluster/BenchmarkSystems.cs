@@ -64,7 +64,7 @@ internal sealed class EchoActor : ReceiveActor
     {
         Receive<Commands.Push>(push =>
         {
-            if (_weights?.Array.Length != push.Gradient.Length)
+            if (_weights?.Length != push.Gradient.Length)
                 _weights = new TensorBufferPool(push.Gradient.Length).Rent();
             push.Gradient.Release();
             road.Tell(Sender, new Replies.Pulled(push.Shard, push.Generation, push.Step, TensorPayload.Of(_weights)), Self);

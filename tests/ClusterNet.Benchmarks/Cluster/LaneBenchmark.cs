@@ -56,7 +56,7 @@ internal sealed class LaneBenchmark : IAsyncDisposable
     private static TensorBuffer Tensor(int bytes)
     {
         var buffer = new TensorBufferPool(bytes / sizeof(float)).Rent();
-        Array.Fill(buffer.Array, 1);
+        buffer.Span.Fill(1);
         return buffer;
     }
 
@@ -200,7 +200,7 @@ internal sealed class LaneBenchmark : IAsyncDisposable
 
     private async Task<(double Rate, double Allocated)> FloodAsync(Flooder flooder, TensorBuffer gradient, long bytes)
     {
-        var size = gradient.Array.Length * (long)sizeof(float);
+        var size = gradient.Length * (long)sizeof(float);
         var window = Math.Max(4, 16L * Mega / size / 4 * 4);
         var messages = bytes / size / window * window;
         var before = await AllocatedAsync(flooder);

@@ -21,7 +21,7 @@ public class ReductionBenchmarks
         for (var slice = 0; slice < _gradients.Length; slice++)
         {
             _gradients[slice] = _pool.Rent();
-            _gradients[slice].Array.AsSpan().Fill(slice);
+            _gradients[slice].Span.Fill(slice);
         }
     }
 

@@ -14,7 +14,7 @@ public sealed class ReceiveMemoryTests
         var first = Take(memory, 100)![0];
         first.Release();
         var second = Take(memory, 100)![0];
-        Assert.Same(first.Array, second.Array);
+        Assert.Equal(first.Memory, second.Memory);
         Assert.Equal((400, 0), (memory.Out, memory.Kept));
     }
 

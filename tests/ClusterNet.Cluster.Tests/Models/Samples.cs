@@ -12,7 +12,7 @@ internal static class Samples
     public static TensorPayload Payload(params float[] values)
     {
         var buffer = new TensorBufferPool(values.Length).Rent();
-        values.CopyTo(buffer.Array, 0);
+        values.CopyTo(buffer.Span);
         var payload = TensorPayload.Of(buffer);
         buffer.Release();
         return payload;

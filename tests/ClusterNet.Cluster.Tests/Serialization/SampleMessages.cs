@@ -91,7 +91,7 @@ internal sealed class SampleMessages(IActorRef actor)
     public static TensorPayload Tensor(params float[] values)
     {
         var buffer = new TensorBufferPool(values.Length + 2).Rent();
-        values.CopyTo(buffer.Array, 1);
+        values.CopyTo(buffer.Span[1..]);
         return new TensorPayload(buffer, 1, values.Length);
     }
 

@@ -123,7 +123,7 @@ public sealed class ReductionTreeTests
         public ReductionTree.Part Fill((float[] Values, StepStatistics Statistics) content)
         {
             var buffer = Pool.Rent();
-            content.Values.CopyTo(buffer.Array, 0);
+            content.Values.CopyTo(buffer.Span);
             _rented.Add(buffer);
             return new ReductionTree.Part(buffer, 0, Length, content.Statistics);
         }

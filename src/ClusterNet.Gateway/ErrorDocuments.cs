@@ -1,9 +1,11 @@
 using System.Globalization;
+using System.Text;
 using System.Text.Encodings.Web;
 using System.Text.Json;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.WebUtilities;
 using Microsoft.Extensions.Logging;
+using Microsoft.Net.Http.Headers;
 
 namespace ClusterNet.Gateway;
 
@@ -17,6 +19,8 @@ internal sealed partial class ErrorDocuments(RequestDelegate next, ILogger<Error
     {
         try
         {
+            if (UnknownCharset(context.Request) is { } charset)
+                throw new BadHttpRequestException($"the body is said to be in '{charset}', which is no known encoding: send UTF-8", StatusCodes.Status415UnsupportedMediaType);
             await next(context).ConfigureAwait(false);
         }
         catch (BadHttpRequestException fault) when (!context.Response.HasStarted)
@@ -60,6 +64,23 @@ internal sealed partial class ErrorDocuments(RequestDelegate next, ILogger<Error
 
     /// <summary>Whether a request comes from a gRPC client.</summary>
     public static bool IsGrpc(HttpRequest request) => request.ContentType?.StartsWith("application/grpc", StringComparison.OrdinalIgnoreCase) == true;
+
+    /// <summary>The encoding of a request's body where nobody could read it; ASP.NET Core would call that an error of its own.</summary>
+    private static string? UnknownCharset(HttpRequest request)
+    {
+        if (!MediaTypeHeaderValue.TryParse(request.ContentType, out var type) || !type.Charset.HasValue)
+            return null;
+        var charset = HeaderUtilities.RemoveQuotes(type.Charset).ToString();
+        try
+        {
+            _ = Encoding.GetEncoding(charset);
+            return null;
+        }
+        catch (Exception exception) when (exception is ArgumentException or NotSupportedException)
+        {
+            return charset;
+        }
+    }
 
     private static string Explain(HttpContext context)
     {

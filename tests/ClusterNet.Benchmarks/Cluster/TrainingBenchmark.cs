@@ -46,7 +46,7 @@ internal sealed class TrainingBenchmark : IAsyncDisposable
         public string Name => string.Create(CultureInfo.InvariantCulture, $"{Workload.Name}-batch{Batch}-{(IsBf16 ? "bf16" : "fp32")}");
 
         // about two seconds of each side
-        public long Steps => Batch >= 512 ? 100 : 300;
+        public long Steps => Batch >= 512 ? 400 : 1200;
     }
 
     private static Workload Named(string name) => Workload.All.First(workload => workload.Name == name);

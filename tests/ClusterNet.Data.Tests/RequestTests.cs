@@ -51,6 +51,10 @@ public sealed class RequestTests : IDisposable
     [InlineData("[{\"a\": 1}", "input:1", "not JSON")]
     [InlineData("[{\"a\": 1, \"a\": 2}]", "input", "not JSON")]
     [InlineData("[]", "input", "nothing to predict")]
+    [InlineData("[{\"a\": \"\\ud83d\"}]", "input", "half of a surrogate pair")]
+    [InlineData("[{\"\\ude00\": 1}]", "input", "half of a surrogate pair")]
+    [InlineData("{\"samples\": [[1]], \"\\ud83d\": 1}", "input", "half of a surrogate pair")]
+    [InlineData("{\"samples\": [[1]], \"targets\": [\"\\ud83d\"]}", "input", "half of a surrogate pair")]
     [InlineData("{\"samples\": 3}", "input", "array of objects")]
     [InlineData("{\"samples\": [], \"rows\": []}", "input", "'rows' is not one of samples, targets")]
     [InlineData("[{\"a\": [1]}]", "input:samples[0].a", "an array of 1 where a number")]
@@ -68,6 +72,14 @@ public sealed class RequestTests : IDisposable
         var fault = FaultOf(text);
         Assert.Equal(place, fault.Place);
         Assert.Contains(message, fault.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void JSON_that_is_not_UTF_8_is_refused_with_its_line()
+    {
+        var bytes = Encoding.Latin1.GetBytes("[{\"size\": 1},\n {\"gr\u00f6\u00dfe\": 2}]");
+        var fault = Specs.SingleFault(() => RawSampleReader.Read(new MemoryStream(bytes), "input", new RawSampleOptions()));
+        Assert.Equal(("input:2", "is not UTF-8; save the file as UTF-8"), (fault.Place, fault.Message));
     }
 
     [Fact]

@@ -1,4 +1,5 @@
 using System.Text.Json;
+using System.Text.Unicode;
 using ClusterNet.Core.Faults;
 using ClusterNet.Data.Sources;
 
@@ -17,41 +18,60 @@ internal static class JsonSamples
     /// <summary>All samples.</summary>
     public static RawSamples Read(byte[] bytes, string name, RawSampleOptions options)
     {
-        JsonDocument document;
+        var text = bytes.AsMemory();
+        if (text.Span.StartsWith("\uFEFF"u8))
+            text = text[3..];
+        CheckEncoding(text.Span, name);
         try
         {
-            var text = bytes.AsMemory();
-            if (text.Span.StartsWith("\uFEFF"u8))
-                text = text[3..];
-            document = JsonDocument.Parse(text, new JsonDocumentOptions { MaxDepth = 16, AllowTrailingCommas = true, CommentHandling = JsonCommentHandling.Skip, AllowDuplicateProperties = false });
+            using var document = JsonDocument.Parse(text, new JsonDocumentOptions { MaxDepth = 16, AllowTrailingCommas = true, CommentHandling = JsonCommentHandling.Skip, AllowDuplicateProperties = false });
+            return Read(document.RootElement, name, options);
         }
         catch (JsonException exception)
         {
             throw new InputException(exception.LineNumber is { } line ? $"{name}:{line + 1}" : name, $"not JSON: {exception.Message}");
         }
-        using (document)
+        catch (InvalidOperationException exception)
         {
-            var root = document.RootElement;
-            var samples = root;
-            JsonElement? targets = null;
-            if (root.ValueKind == JsonValueKind.Object && root.TryGetProperty(SamplesName, out var given))
-            {
-                foreach (var other in root.EnumerateObject().Where(property => property.Name is not (SamplesName or TargetsName)))
-                    throw new InputException([Fault.Unknown(name, other.Name, [SamplesName, TargetsName])]);
-                samples = given;
-                targets = root.TryGetProperty(TargetsName, out var values) ? values : null;
-            }
-            return samples.ValueKind switch
-            {
-                JsonValueKind.Object => Rows([samples], name),
-                JsonValueKind.Array when samples.GetArrayLength() == 0 => throw new InputException(name, "no samples; there is nothing to predict"),
-                JsonValueKind.Array when samples.GetArrayLength() > options.MaxSamples && samples[0].ValueKind is JsonValueKind.Object or JsonValueKind.Array =>
-                    throw new InputException(name, $"{samples.GetArrayLength()} samples; at most {options.MaxSamples} are read at once"),
-                JsonValueKind.Array when samples[0].ValueKind == JsonValueKind.Object && targets is null => Rows([.. samples.EnumerateArray()], name),
-                JsonValueKind.Array when samples[0].ValueKind == JsonValueKind.Object => throw new InputException(name, $"'{TargetsName}' goes with arrays of numbers; give the target of an object by its name in it"),
-                JsonValueKind.Array => Values(samples, targets, name),
-                _ => throw new InputException(name, "an array of objects or of arrays of numbers belongs here, or an object with one as 'samples'"),
-            };
+            // the only texts that JSON can hold and nobody can read
+            throw new InputException(name, $"a text in it is no Unicode, it has half of a surrogate pair (such as \\ud83d without what belongs behind it): {exception.Message}");
+        }
+    }
+
+    private static RawSamples Read(JsonElement root, string name, RawSampleOptions options)
+    {
+        var samples = root;
+        JsonElement? targets = null;
+        if (root.ValueKind == JsonValueKind.Object && root.TryGetProperty(SamplesName, out var given))
+        {
+            foreach (var other in root.EnumerateObject().Where(property => property.Name is not (SamplesName or TargetsName)))
+                throw new InputException([Fault.Unknown(name, other.Name, [SamplesName, TargetsName])]);
+            samples = given;
+            targets = root.TryGetProperty(TargetsName, out var values) ? values : null;
+        }
+        return samples.ValueKind switch
+        {
+            JsonValueKind.Object => Rows([samples], name),
+            JsonValueKind.Array when samples.GetArrayLength() == 0 => throw new InputException(name, "no samples; there is nothing to predict"),
+            JsonValueKind.Array when samples.GetArrayLength() > options.MaxSamples && samples[0].ValueKind is JsonValueKind.Object or JsonValueKind.Array =>
+                throw new InputException(name, $"{samples.GetArrayLength()} samples; at most {options.MaxSamples} are read at once"),
+            JsonValueKind.Array when samples[0].ValueKind == JsonValueKind.Object && targets is null => Rows([.. samples.EnumerateArray()], name),
+            JsonValueKind.Array when samples[0].ValueKind == JsonValueKind.Object => throw new InputException(name, $"'{TargetsName}' goes with arrays of numbers; give the target of an object by its name in it"),
+            JsonValueKind.Array => Values(samples, targets, name),
+            _ => throw new InputException(name, "an array of objects or of arrays of numbers belongs here, or an object with one as 'samples'"),
+        };
+    }
+
+    private static void CheckEncoding(ReadOnlySpan<byte> text, string name)
+    {
+        if (Utf8.IsValid(text))
+            return;
+        var line = 1;
+        foreach (var range in text.Split((byte)'\n'))
+        {
+            if (!Utf8.IsValid(text[range]))
+                throw new InputException($"{name}:{line}", "is not UTF-8; save the file as UTF-8");
+            line++;
         }
     }
 

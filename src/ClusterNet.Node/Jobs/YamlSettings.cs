@@ -50,9 +50,9 @@ internal sealed partial class YamlSettings
             Fault(text.AsSpan(0, tab.Index).Count('\n') + 1L, 0, "a tab stands in the indentation; YAML takes spaces only");
         if (_faults.Count > 0)
             return null;
+        var parser = new Parser(new StringReader(text));
         try
         {
-            var parser = new Parser(new StringReader(text));
             parser.Consume<StreamStart>();
             if (parser.Accept<StreamEnd>(out _))
                 return null;
@@ -66,6 +66,12 @@ internal sealed partial class YamlSettings
         catch (YamlException error)
         {
             Fault(error.Start.Line, error.Start.Column, $"not valid YAML: {Explain(error)}");
+            return null;
+        }
+        catch (Exception error) when (error is InvalidOperationException or ArgumentException)
+        {
+            // YamlDotNet has no words for a comment in a list that is not closed, nor for a tag that is no URI
+            Fault(parser.Current?.End.Line ?? 1, 0, $"not valid YAML behind this line: {(error is ArgumentException ? "tags ('!') are not taken here" : "a list that begins with '[' or a map that begins with '{' is not closed")}");
             return null;
         }
     }

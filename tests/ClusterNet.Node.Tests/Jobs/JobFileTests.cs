@@ -68,6 +68,8 @@ public sealed class JobFileTests : IDisposable
     [InlineData("name: a\n---\nname: b\n", "job.yaml:2: a second document")]
     [InlineData("name: [a, b\n", "job.yaml:2:1: not valid YAML")]
     [InlineData("name: a\n  data: b\n", "job.yaml:2:7: not valid YAML")]
+    [InlineData("model:\n  hidden: [64, # wide\n  activation: relu\n", "job.yaml:2: not valid YAML behind this line: a list that begins with '['")]
+    [InlineData("name: !!g] a\n", "job.yaml:1: not valid YAML behind this line: tags")]
     [InlineData("? [a]\n: b\n", "job.yaml:1:3: a name belongs before the colon")]
     public void What_is_no_plain_yaml_is_refused_with_its_line(string text, string start) =>
         Assert.StartsWith(start, Faults(text)[0], StringComparison.Ordinal);

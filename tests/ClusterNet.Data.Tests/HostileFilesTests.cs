@@ -4,6 +4,7 @@ using System.Text;
 using ClusterNet.Core.Faults;
 using ClusterNet.Core.Jobs;
 using ClusterNet.Data.Description;
+using ClusterNet.Data.Preparation;
 using ClusterNet.Data.Requests;
 using CsCheck;
 using SkiaSharp;
@@ -50,14 +51,32 @@ public sealed class HostileFilesTests : IDisposable
     public void Dispose() => _folder.Dispose();
 
     [Fact]
-    public void A_file_to_predict_is_read_or_refused() => Changed().Sample(
-        (which, bytes) =>
-        {
-            using var stream = new MemoryStream(bytes);
-            Accept(() => RawSampleReader.Read(stream, "input", new RawSampleOptions { MaxBytes = 1 << 20, MaxSamples = 1000, Images = new ImageSpec(4, 4, 3) }));
-        },
-        iter: _inputs,
-        print: Print);
+    public void A_file_to_predict_is_read_and_prepared_or_refused()
+    {
+        FittedPreparation Fit(string name) => DataPipeline.Load(
+            new DataSpec(_folder.Write(name, _files.Single(file => file.Name == name).Bytes), name.EndsWith('v') ? DataFormat.Csv : DataFormat.Npz, LearningTask.Classification)
+            {
+                Split = Specs.NoSplit,
+                Target = "y",
+                Preparation = name.EndsWith('v') ? [Specs.Step(PreparationKind.Impute), Specs.Step(PreparationKind.Standardize)] : [],
+            },
+            1).Preparation;
+        FittedPreparation[] fitted = [Fit("a.csv"), Fit("g.npz")];
+        Changed().Sample(
+            (which, bytes) =>
+            {
+                using var stream = new MemoryStream(bytes);
+                RawSamples? raw = null;
+                Accept(() => raw = RawSampleReader.Read(stream, "input", new RawSampleOptions { MaxBytes = 1 << 20, MaxSamples = 1000, Images = new ImageSpec(4, 4, 3) }));
+                foreach (var preparation in raw is null ? [] : fitted)
+                {
+                    foreach (var withTargets in new[] { false, true })
+                        Accept(() => Assert.True(preparation.Prepare(raw!, withTargets).Features.Span.IndexOfAnyExceptInRange(float.MinValue, float.MaxValue) < 0, "a feature is not finite"));
+                }
+            },
+            iter: _inputs,
+            print: Print);
+    }
 
     [Fact]
     public void A_file_to_train_with_is_read_or_refused() => Changed().Sample(

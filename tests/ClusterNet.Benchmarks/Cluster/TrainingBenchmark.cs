@@ -45,7 +45,7 @@ internal sealed class TrainingBenchmark : IAsyncDisposable
     {
         public string Name => string.Create(CultureInfo.InvariantCulture, $"{Workload.Name}-batch{Batch}-{(IsBf16 ? "bf16" : "fp32")}");
 
-        // about two seconds of each side
+        // about eight seconds of each side: what sets up a job is compiled in the first two
         public long Steps => Batch >= 512 ? 400 : 1200;
     }
 

@@ -6,21 +6,27 @@ using Microsoft.Extensions.Logging;
 namespace ClusterNet.Gateway.Audit;
 
 /// <summary>
-/// One chain of the audit log. Who finds nobody writing writes at once; what gathers while a commit goes to disk is written with one commit more. Each gateway node has a chain named after it; a second writer of the
-/// same chain (two nodes of one name) can't fork it, since a sequence number is there once: who comes second reads what the first wrote and goes on behind it.
+/// One chain of the audit log. Who finds nobody writing writes at once; what gathers while a commit goes to disk is written with one commit more, and so is what comes within a millisecond of a record that may wait for
+/// others: a commit for each of many takes more of the machine than what they tell of. Each gateway node has a chain named after it; a second writer of the same chain (two nodes of one name) can't fork it, since a
+/// sequence number is there once: who comes second reads what the first wrote and goes on behind it.
 /// </summary>
 public sealed partial class AuditLog : IDisposable
 {
     private const int MaxWaiting = 8192;
+    private const int MaxGathered = 256;
     private const int MaxBatch = 1024;
     private const long MaxBatchBytes = 16 << 20;
     private const int MaxAttempts = 5;
+    private static readonly TimeSpan GatherFor = TimeSpan.FromMilliseconds(1);
     private static readonly TimeSpan AnchorInterval = TimeSpan.FromMinutes(10);
     private readonly GatewayStore _store;
     private readonly string _chain;
     private readonly ILogger _log;
     private readonly object _gate = new();
     private readonly Queue<Waiting> _waiting = new();
+    private readonly Timer _gathered;
+    private bool _isGathering;
+    private bool _isDue;
     private bool _isWriting;
     private bool _isClosed;
     private AuditAppender? _appender;
@@ -35,11 +41,16 @@ public sealed partial class AuditLog : IDisposable
         _store = store;
         _chain = AuditRecord.Clean(chain);
         _log = log;
+        // a timer would carry the trace of the request at hand to all that it is set for
+        using var flow = ExecutionContext.SuppressFlow();
+        _gathered = new Timer(static log => ((AuditLog)log!).WriteGathered(), this, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
     }
 
     /// <summary>Adds an entry; done when it is on disk.</summary>
+    /// <param name="entry">what happened</param>
+    /// <param name="mayWait">whether it may wait for others, which the caller knows will come, to be written with them</param>
     /// <exception cref="ClusterException">it can't be written, or too many wait already: what it tells of must not be answered</exception>
-    public Task AppendAsync(AuditEntry entry)
+    public Task AppendAsync(AuditEntry entry, bool mayWait = false)
     {
         ArgumentNullException.ThrowIfNull(entry);
         var waiting = new Waiting(entry);
@@ -50,8 +61,12 @@ public sealed partial class AuditLog : IDisposable
             if (_waiting.Count >= MaxWaiting)
                 throw new ClusterException($"{MaxWaiting} records wait for the audit log already; try again later");
             _waiting.Enqueue(waiting);
-            if (_isWriting)
+            _isDue |= !mayWait || _waiting.Count >= MaxGathered;
+            if (_isWriting || !_isDue)
+            {
+                Gather();
                 return waiting.Written.Task;
+            }
             _isWriting = true;
         }
         // by the caller's own thread: to wake another one takes as long as a commit
@@ -62,20 +77,53 @@ public sealed partial class AuditLog : IDisposable
     /// <summary>Writes what waits and closes.</summary>
     public void Dispose()
     {
+        bool isMine;
         lock (_gate)
         {
             if (_isClosed)
                 return;
-            _isClosed = true;
+            _isClosed = _isDue = true;
+            isMine = !_isWriting && _waiting.Count > 0;
+            _isWriting |= isMine;
+        }
+        if (isMine)
+            WriteNext();
+        lock (_gate)
+        {
             while (_isWriting)
                 Monitor.Wait(_gate);
         }
+        _gathered.Dispose();
         if (_head is { Sequence: > 0 })
             Anchor(_log, _head.ToString());
         _appender?.Dispose();
     }
 
-    /// <summary>Writes what waits, and has another thread go on where more has gathered: nobody's answer waits for the records of those who came later.</summary>
+    /// <summary>Has what waits written in a while, where nobody does before.</summary>
+    private void Gather()
+    {
+        if (_isGathering || _isDue || _isClosed)
+            return;
+        _isGathering = true;
+        _gathered.Change(GatherFor, Timeout.InfiniteTimeSpan);
+    }
+
+    private void WriteGathered()
+    {
+        lock (_gate)
+        {
+            _isGathering = false;
+            if (_waiting.Count == 0)
+                return;
+            _isDue = true;
+            if (_isWriting)
+                return;
+            _isWriting = true;
+        }
+        WriteNext();
+    }
+
+    /// <summary>Writes what waits, and has another thread go on where more is due: nobody's answer waits for the records of those who came later.</summary>
     private void WriteNext()
     {
         var batch = new List<Waiting>();
@@ -83,14 +131,19 @@ public sealed partial class AuditLog : IDisposable
         {
             for (var bytes = 0L; batch.Count < MaxBatch && bytes < MaxBatchBytes && _waiting.TryDequeue(out var next); bytes += next.Bytes)
                 batch.Add(next);
+            _isDue = _isClosed || _waiting.Count > 0;
         }
         WriteBatch(batch);
         bool isMore;
         lock (_gate)
         {
-            _isWriting = isMore = _waiting.Count > 0;
+            _isWriting = isMore = _isDue && _waiting.Count > 0;
             if (!isMore)
+            {
+                if (_waiting.Count > 0)
+                    Gather();
                 Monitor.PulseAll(_gate);
+            }
         }
         if (isMore)
             ThreadPool.UnsafeQueueUserWorkItem(static log => log.WriteNext(), this, preferLocal: false);

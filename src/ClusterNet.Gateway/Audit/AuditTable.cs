@@ -76,7 +76,7 @@ public static class AuditTable
         DbParameter Add(string name)
         {
             var parameter = create();
-            parameter.ParameterName = name;
+            parameter.ParameterName = GatewayStore.Named(name);
             parameter.DbType = name switch
             {
                 "sequence" or "at" or "version" => DbType.Int64,

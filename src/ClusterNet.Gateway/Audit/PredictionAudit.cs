@@ -16,6 +16,10 @@ internal sealed class PredictionAudit(AuditLog log, bool storesInput) : IPredict
     /// <summary>Longer outputs are kept as a hash alone.</summary>
     private const int MaxOutputBytes = 64 * 1024;
 
+    /// <summary>With fewer requests under way a commit for each is what they can have.</summary>
+    private const int EnoughOthers = 4;
+
+    private static readonly TimeSpan LittleTime = TimeSpan.FromMilliseconds(20);
     private static readonly TimeSpan RetryAfter = TimeSpan.FromSeconds(1);
 
     [ThreadStatic]
@@ -26,13 +30,16 @@ internal sealed class PredictionAudit(AuditLog log, bool storesInput) : IPredict
         try
         {
             // not given up when the caller goes away: the model has been asked
-            await log.AppendAsync(EntryOf(observed)).ConfigureAwait(false);
+            await log.AppendAsync(EntryOf(observed), MayWait(observed)).ConfigureAwait(false);
         }
         catch (ClusterException error)
         {
             throw new PredictionException(ServingProtocol.FailureKind.Unavailable, [new Fault("", error.Message)], RetryAfter);
         }
     }
+
+    /// <summary>Whether records of others will be there soon, and a millisecond is little to this one.</summary>
+    private static bool MayWait(ObservedPrediction observed) => observed.Others >= EnoughOthers && !(observed.Request.Timeout < LittleTime);
 
     private AuditEntry EntryOf(ObservedPrediction observed)
     {

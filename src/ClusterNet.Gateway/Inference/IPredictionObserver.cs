@@ -36,6 +36,9 @@ public sealed record ObservedPrediction(
     ServedPrediction? Answer,
     PredictionException? Failure)
 {
+    /// <summary>How many other requests are being computed now: their records come soon.</summary>
+    public int Others { get; init; }
+
     /// <summary>It came as REST.</summary>
     public const string Http = "http";
 

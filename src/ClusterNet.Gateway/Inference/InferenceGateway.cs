@@ -27,6 +27,7 @@ internal sealed class InferenceGateway(IModelServing models, ExampleModels? exam
 
     private readonly ConcurrentDictionary<(string Model, string? Version), Remembered> _plans = new();
     private readonly IPredictionObserver[] _observers = [.. observers];
+    private int _computing;
 
     /// <summary>The models.</summary>
     public IModelServing Serving { get; } = examples ?? models;
@@ -82,7 +83,7 @@ internal sealed class InferenceGateway(IModelServing models, ExampleModels? exam
         ServedPrediction answer;
         try
         {
-            answer = await (examples is null ? models.PredictAsync(request, cancel) : examples.PredictAsync(request, step, cancel)).ConfigureAwait(false);
+            answer = await ComputeAsync(request, step, cancel).ConfigureAwait(false);
         }
         catch (PredictionException failure)
         {
@@ -97,6 +98,19 @@ internal sealed class InferenceGateway(IModelServing models, ExampleModels? exam
 
     /// <inheritdoc/>
     public void Dispose() => Memory.Dispose();
+
+    private async Task<ServedPrediction> ComputeAsync(PredictRequest request, SequenceStep? step, CancellationToken cancel)
+    {
+        Interlocked.Increment(ref _computing);
+        try
+        {
+            return await (examples is null ? models.PredictAsync(request, cancel) : examples.PredictAsync(request, step, cancel)).ConfigureAwait(false);
+        }
+        finally
+        {
+            Interlocked.Decrement(ref _computing);
+        }
+    }
 
     private async ValueTask<(InputPlan Plan, bool IsRemembered)> AskAsync(string model, string? version, CancellationToken cancel)
     {
@@ -129,7 +143,7 @@ internal sealed class InferenceGateway(IModelServing models, ExampleModels? exam
         if (_observers.Length == 0)
             return;
         var trace = ActivityContext.TryParse(request.Trace, null, out var context) ? context.TraceId.ToHexString() : null;
-        var observed = new ObservedPrediction(caller.User, caller.Client, caller.Protocol, id, trace, caller.Received, request, answer, failure);
+        var observed = new ObservedPrediction(caller.User, caller.Client, caller.Protocol, id, trace, caller.Received, request, answer, failure) { Others = Volatile.Read(ref _computing) };
         foreach (var observer in _observers)
             await observer.ObserveAsync(observed, cancel).ConfigureAwait(false);
     }

@@ -121,12 +121,15 @@ public sealed class GatewayStore : IDisposable
     internal static DbParameter Add(DbCommand command, string name, System.Data.DbType type, object? value = null)
     {
         var parameter = command.CreateParameter();
-        parameter.ParameterName = name;
+        parameter.ParameterName = Named(name);
         parameter.DbType = type;
         parameter.Value = value ?? DBNull.Value;
         command.Parameters.Add(parameter);
         return parameter;
     }
+
+    /// <summary>A parameter's name as statements have it: SQLite's provider would look for it under each of its prefixes first, with each execution.</summary>
+    internal static string Named(string name) => $"@{name}";
 
     private static GatewayStore OfFile(string dataDirectory)
     {

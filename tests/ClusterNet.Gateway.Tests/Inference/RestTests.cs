@@ -229,6 +229,37 @@ public sealed class RestTests
         Assert.Equal("audit: the log can't be written", body.GetProperty("error").GetString());
     }
 
+    [Fact]
+    public async Task An_observer_knows_how_many_others_are_being_computed()
+    {
+        const int Others = 3;
+        var begun = new CountdownEvent(Others);
+        var others = new TaskCompletionSource();
+        var serving = new FakeServing
+        {
+            Answer = async (request, _) =>
+            {
+                if (!begun.IsSet)
+                {
+                    begun.Signal();
+                    await others.Task;
+                }
+                return FakeServing.AnswerTo(request);
+            },
+        };
+        var observer = new Observer();
+        await using var gateway = await TestGateway.StartAsync(serving, null, observer);
+        var waiting = Enumerable.Range(0, Others).Select(_ => gateway.PostAsync(Infer, _flat)).ToArray();
+        Assert.True(begun.Wait(TimeSpan.FromSeconds(30)));
+        await gateway.PostAsync(Infer, _flat);
+        Assert.Equal(Others, observer.Last!.Others);
+        others.SetResult();
+        await Task.WhenAll(waiting);
+        serving.Answer = (_, _) => throw new PredictionException(ServingProtocol.FailureKind.Overloaded, [new Fault("", "full")]);
+        await gateway.PostAsync(Infer, _flat);
+        Assert.Equal(0, observer.Last!.Others);
+    }
+
     private static RawSamples.Array ArrayOf(FakeServing serving) => (RawSamples.Array)((ModelInput.Raw)serving.Requests.Single().Input).Samples;
 
     private sealed class Observer : IPredictionObserver

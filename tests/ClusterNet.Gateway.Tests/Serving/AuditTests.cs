@@ -99,6 +99,39 @@ public sealed class AuditTests : IDisposable
         Assert.Equal(2 * Each, report.Records);
     }
 
+    /// <summary>From many threads at once, some of which may wait, with pauses in which what gathers is due; what waits at the end is written by the end.</summary>
+    [Fact]
+    public async Task What_may_wait_for_others_is_written_all_the_same()
+    {
+        const int Each = 200;
+        const int Writers = 8;
+        var last = new List<Task>();
+        using (var log = new AuditLog(_store, "gateway", NullLogger.Instance))
+        {
+            await log.AppendAsync(Entry(0, "alone"), mayWait: true).WaitAsync(TimeSpan.FromSeconds(30));
+            await Task.WhenAll(Enumerable.Range(0, Writers).Select(writer => Task.Run(async () =>
+            {
+                var random = new Random(writer);
+                for (var i = 0; i < Each; i++)
+                {
+                    var appended = log.AppendAsync(Entry(i, "someone"), random.Next(4) != 0);
+                    if (random.Next(3) == 0)
+                        await appended;
+                }
+            })));
+            // a record that can't wait takes those along that were there before it
+            var before = log.AppendAsync(Entry(1, "someone"), mayWait: true);
+            await log.AppendAsync(Entry(2, "someone"));
+            Assert.True(before.IsCompletedSuccessfully);
+            for (var i = 0; i < 3; i++)
+                last.Add(log.AppendAsync(Entry(i, "someone"), mayWait: true));
+        }
+        Assert.All(last, appended => Assert.True(appended.IsCompletedSuccessfully));
+        var report = AuditVerifier.Verify(_store, []);
+        Assert.Empty(report.Faults);
+        Assert.Equal(1 + (Writers * Each) + 2 + last.Count, report.Records);
+    }
+
     [Fact]
     public async Task A_chain_goes_on_where_it_stood()
     {

@@ -43,7 +43,7 @@ public sealed class StrangersTests(ITestOutputHelper output) : IDisposable
         byte[] half = [0x16, 0x03, 0x01, 0x02, 0x00, .. noise.AsSpan(0, 600)];
         var unproven = _own.Node().ClientOptions("127.0.0.1");
         unproven.ClientCertificateContext = null;
-        foreach (var (name, port) in new[] { ("Akka.Remote", remote), ("lane", lane), ("HTTP", http) })
+        foreach (var (name, port) in new (string, EndPoint)[] { ("Akka.Remote", At(remote)), ("lane", At(lane)), ("HTTP", At(http)), ("lane, local socket", await LocalSocketAsync(node.Id)) })
         {
             await RefusedAsync(name, "plain text", SayAsync(port, _question, isAll: false));
             await RefusedAsync(name, "random bytes", SayAsync(port, noise, isAll: true));
@@ -53,7 +53,7 @@ public sealed class StrangersTests(ITestOutputHelper output) : IDisposable
             await RefusedAsync(name, "TLS with an expired certificate", AskAsync(port, _own.Node(fromDays: -10, untilDays: -1).ClientOptions("127.0.0.1")));
         }
         // what is refused is the certificate, not the question
-        Assert.StartsWith("HTTP/1.1 200", Encoding.ASCII.GetString(await AskAsync(http, _own.Node().ClientOptions("127.0.0.1"))), StringComparison.Ordinal);
+        Assert.StartsWith("HTTP/1.1 200", Encoding.ASCII.GetString(await AskAsync(At(http), _own.Node().ClientOptions("127.0.0.1"))), StringComparison.Ordinal);
 
         using var second = new NodeProcess(_directory.File("two"), Tls("two"), "--name", "two", "--port", "0", "--roles", "worker", "--workers", "1", "--seeds", node.Address);
         await second.ReadyAsync();
@@ -88,6 +88,18 @@ public sealed class StrangersTests(ITestOutputHelper output) : IDisposable
         await node.SignalAsync("TERM");
         Assert.True(await node.EndAsync() == 0, node.ToString());
         Assert.Contains("WARNING: this node listens on 0.0.0.0 without TLS", node.ToString(), StringComparison.Ordinal);
+    }
+
+    private static IPEndPoint At(int port) => new(IPAddress.Loopback, port);
+
+    /// <summary>The one abstract Unix socket that a process listens on: what is to be found there is told to other nodes, not to strangers, but they may find it as this does.</summary>
+    private static async Task<UnixDomainSocketEndPoint> LocalSocketAsync(int process)
+    {
+        var held = Directory.GetFiles($"/proc/{Text(process)}/fd").Select(file => File.ResolveLinkTarget(file, returnFinalTarget: false)?.Name).ToHashSet();
+        // Num RefCount Protocol Flags Type St Inode Path
+        var listening = (await File.ReadAllLinesAsync("/proc/net/unix")).Select(line => line.Split(' ', StringSplitOptions.RemoveEmptyEntries))
+            .Where(socket => socket.Length == 8 && socket[7].StartsWith("@clusternet-lane-", StringComparison.Ordinal) && held.Contains($"socket:[{socket[6]}]"));
+        return new UnixDomainSocketEndPoint("\0" + Assert.Single(listening)[7][1..]);
     }
 
     private static string Text(int port) => port.ToString(CultureInfo.InvariantCulture);
@@ -128,34 +140,47 @@ public sealed class StrangersTests(ITestOutputHelper output) : IDisposable
     }
 
     /// <summary>Says something without TLS and listens until the connection ends.</summary>
-    private static async Task<byte[]> SayAsync(int port, byte[] what, bool isAll)
+    private static async Task<byte[]> SayAsync(EndPoint at, byte[] what, bool isAll)
     {
         using var patience = new CancellationTokenSource(Patience);
-        using var client = new TcpClient();
-        await client.ConnectAsync(IPAddress.Loopback, port, patience.Token);
+        using var client = await ConnectAsync(at, patience.Token);
         return await ToTheEndAsync(async (answer, cancel) =>
         {
-            var stream = client.GetStream();
+            await using var stream = new NetworkStream(client);
             await stream.WriteAsync(what, cancel);
             if (isAll)
-                client.Client.Shutdown(SocketShutdown.Send);
+                client.Shutdown(SocketShutdown.Send);
             await stream.CopyToAsync(answer, cancel);
         }, patience.Token);
     }
 
     /// <summary>Asks with TLS and listens until the connection ends. A client learns only after its part of TLS 1.3's handshake whether it is accepted.</summary>
-    private static async Task<byte[]> AskAsync(int port, SslClientAuthenticationOptions options)
+    private static async Task<byte[]> AskAsync(EndPoint at, SslClientAuthenticationOptions options)
     {
         using var patience = new CancellationTokenSource(Patience);
-        using var client = new TcpClient();
-        await client.ConnectAsync(IPAddress.Loopback, port, patience.Token);
-        await using var stream = new SslStream(client.GetStream());
+        using var client = await ConnectAsync(at, patience.Token);
+        await using var stream = new SslStream(new NetworkStream(client));
         return await ToTheEndAsync(async (answer, cancel) =>
         {
             await stream.AuthenticateAsClientAsync(options, cancel);
             await stream.WriteAsync(_question, cancel);
             await stream.CopyToAsync(answer, cancel);
         }, patience.Token);
+    }
+
+    private static async Task<Socket> ConnectAsync(EndPoint at, CancellationToken cancel)
+    {
+        var socket = new Socket(at.AddressFamily, SocketType.Stream, ProtocolType.Unspecified);
+        try
+        {
+            await socket.ConnectAsync(at, cancel);
+            return socket;
+        }
+        catch
+        {
+            socket.Dispose();
+            throw;
+        }
     }
 
     private static async Task<byte[]> ToTheEndAsync(Func<Stream, CancellationToken, Task> talk, CancellationToken cancel)

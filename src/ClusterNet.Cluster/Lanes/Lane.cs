@@ -40,7 +40,7 @@ public sealed class Lane : IExtension
         var self = new LaneNode(system.Name, system.Provider.DefaultAddress, AddressUidExtension.Uid(system));
         _node = new LaneNodeContext(system, settings, self, new ReceiveMemory(settings.ReceiveBytes, settings.PooledBytes), new LaneCounters(), Logging.GetLogger(system, typeof(Lane)));
         _listener = LaneListener.Start(_node);
-        var at = new LaneProtocol.Replies.At(PublicHost(settings, self.Address), _listener.Port, self.Uid);
+        var at = new LaneProtocol.Replies.At(PublicHost(settings, self.Address), _listener.Port, self.Uid) { Local = _listener.Local };
         system.ActorOf(LaneActor.PropsFor(at), LaneProtocol.ActorName);
         CoordinatedShutdown.Get(system).AddTask(CoordinatedShutdown.PhaseBeforeActorSystemTerminate, "close-lane", () =>
         {
@@ -52,6 +52,9 @@ public sealed class Lane : IExtension
 
     /// <summary>The port that this node's lane listens on; 0 where the system has no address.</summary>
     public int Port => _listener?.Port ?? 0;
+
+    /// <summary>The name of the socket for nodes of this machine; null where there is none.</summary>
+    internal string? Local => _listener?.Local;
 
     /// <summary>What it has done so far.</summary>
     public LaneStatistics Statistics => (_node?.Counters ?? new LaneCounters()).Read(_node?.Memory.Out ?? 0);

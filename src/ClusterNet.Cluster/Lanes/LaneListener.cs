@@ -13,6 +13,7 @@ internal sealed class LaneListener : IDisposable
 
     private readonly LaneNodeContext _lane;
     private readonly Socket _socket;
+    private readonly Socket? _local;
     private readonly object _gate = new();
     private readonly HashSet<LaneStream> _strangers = [];
     private readonly Dictionary<Address, Guest> _guests = [];
@@ -26,9 +27,22 @@ internal sealed class LaneListener : IDisposable
         _lane = lane;
         _socket = socket;
         Port = ((IPEndPoint)socket.LocalEndPoint!).Port;
+        if (!lane.Settings.HasLocalSocket || !LocalSocket.IsSupported)
+            return;
+        try
+        {
+            (_local, Local) = LocalSocket.Listen(lane.Settings.MaxStrangers);
+        }
+        catch (SocketException exception)
+        {
+            lane.Log.Info("lane: no local socket, nodes of this machine connect by TCP: {Reason}", exception.Message);
+        }
     }
 
     public int Port { get; }
+
+    /// <summary>The name of the socket for nodes of this machine; null where there is none.</summary>
+    public string? Local { get; }
 
     /// <exception cref="ClusterException">the address can't be listened on</exception>
     public static LaneListener Start(LaneNodeContext lane)
@@ -49,7 +63,9 @@ internal sealed class LaneListener : IDisposable
                 throw;
             }
             var listener = new LaneListener(lane, socket);
-            LaneThread.Start("lane, listening", listener.Accept);
+            LaneThread.Start("lane, listening", () => listener.Accept(socket));
+            if (listener._local is { } local)
+                LaneThread.Start("lane, listening", () => listener.Accept(local));
             return listener;
         }
         catch (SocketException exception)
@@ -67,18 +83,19 @@ internal sealed class LaneListener : IDisposable
             streams = [.. _strangers, .. _guests.Values.Select(guest => guest.Stream)];
         }
         _socket.Dispose();
+        _local?.Dispose();
         foreach (var stream in streams)
             stream.Close();
         _lane.Memory.Wake();
     }
 
-    private void Accept()
+    private void Accept(Socket socket)
     {
         while (!_isClosed.IsSet)
         {
             try
             {
-                Welcome(_socket.Accept());
+                Welcome(socket.Accept());
             }
             catch (Exception exception) when (exception is SocketException or ObjectDisposedException)
             {
@@ -109,7 +126,7 @@ internal sealed class LaneListener : IDisposable
             if (!_isClosed.IsSet && _strangers.Count < _lane.Settings.MaxStrangers && _guests.Count < _lane.Settings.MaxPeers)
             {
                 _strangers.Add(stream);
-                LaneThread.Start("lane, receiving", () => Serve(stream, socket.RemoteEndPoint?.ToString() ?? "someone"));
+                LaneThread.Start("lane, receiving", () => Serve(stream, NameOf(socket)));
                 return;
             }
         }
@@ -117,6 +134,8 @@ internal sealed class LaneListener : IDisposable
         _lane.Counters.Refused();
         LogSometimes("too many connections");
     }
+
+    private static string NameOf(Socket socket) => socket.AddressFamily == AddressFamily.Unix ? "this machine" : socket.RemoteEndPoint?.ToString() ?? "someone";
 
     private void Serve(LaneStream stream, string from)
     {

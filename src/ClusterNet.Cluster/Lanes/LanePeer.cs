@@ -12,7 +12,7 @@ namespace ClusterNet.Cluster.Lanes;
 /// <param name="address">of the peer</param>
 internal sealed class LanePeer(LaneNodeContext lane, Address address)
 {
-    private const long BeginBytes = 512 << 10;
+    private const long BeginBytes = 2 << 20;
 
     private static readonly TimeSpan LogInterval = TimeSpan.FromSeconds(5);
     private static readonly TimeSpan FirstPause = TimeSpan.FromMilliseconds(50);
@@ -133,7 +133,7 @@ internal sealed class LanePeer(LaneNodeContext lane, Address address)
             using var stream = Connect(at);
             _mostBytes = Introduce(stream, peer, at);
             connected = peer;
-            lane.Log.Debug("lane: connected to {Address} at {Host}:{Port}", address, at.Host, at.Port);
+            lane.Log.Debug("lane: connected to {Address} at {Where}", address, stream.IsLocal ? "its local socket" : $"{at.Host}:{at.Port}");
             stream.BeginWriting();
             LaneThread.Start($"lane to {address.Host}:{address.Port}, its end", () => AwaitEnd(stream));
             lock (_gate)
@@ -160,11 +160,13 @@ internal sealed class LanePeer(LaneNodeContext lane, Address address)
 
     private LaneStream Connect(LaneProtocol.Replies.At at)
     {
-        var socket = new Socket(SocketType.Stream, ProtocolType.Tcp);
+        var local = lane.Settings.HasLocalSocket && LocalSocket.IsSupported && at.Local is { } name ? LocalSocket.Connect(name) : null;
+        var socket = local ?? new Socket(SocketType.Stream, ProtocolType.Tcp);
         try
         {
             using var deadline = new Timer(_ => socket.Dispose(), null, lane.Settings.HandshakeTimeout, Timeout.InfiniteTimeSpan);
-            socket.Connect(at.Host, at.Port);
+            if (local is null)
+                socket.Connect(at.Host, at.Port);
             var stream = new LaneStream(socket);
             lock (_gate)
             {

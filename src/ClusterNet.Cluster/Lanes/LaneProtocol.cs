@@ -22,7 +22,11 @@ public static class LaneProtocol
         /// <param name="Host">to connect to</param>
         /// <param name="Port">to connect to</param>
         /// <param name="Uid">which incarnation of the node this is</param>
-        public sealed record At(string Host, int Port, int Uid);
+        public sealed record At(string Host, int Port, int Uid)
+        {
+            /// <summary>The name of the socket by which nodes on the same machine connect; null where there is none. See <see cref="LocalSocket"/>.</summary>
+            public string? Local { get; init; }
+        }
     }
 }
 

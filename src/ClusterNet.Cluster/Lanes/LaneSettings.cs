@@ -15,6 +15,9 @@ public sealed record LaneSettings
     /// <summary>What peers connect to; null for <see cref="Host"/>, or where that is all addresses of the machine, for the host of Akka.Remote.</summary>
     public string? PublicHost { get; init; }
 
+    /// <summary>Whether nodes on the same machine connect by a <see cref="LocalSocket"/>, where the system has them.</summary>
+    public bool HasLocalSocket { get; init; } = true;
+
     /// <summary>The certificates of both sides; null for no encryption.</summary>
     public TlsSettings? Tls { get; init; }
 

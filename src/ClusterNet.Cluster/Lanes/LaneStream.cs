@@ -11,6 +11,7 @@ internal sealed class LaneStream : ILaneSource, IDisposable
     // the most bytes of one call to the kernel, and how many calls may follow each other before others get a turn
     private const int TurnBytes = 256 << 10;
     private const int FreeTurns = 16;
+    private const int LocalBufferBytes = 4 << 20;
 
     private static readonly TimeSpan Tick = TimeSpan.FromSeconds(1);
 
@@ -22,14 +23,25 @@ internal sealed class LaneStream : ILaneSource, IDisposable
     public LaneStream(Socket socket)
     {
         _socket = socket;
-        socket.NoDelay = true;
-        // a machine that is gone without a word is noticed
-        socket.SetSocketOption(SocketOptionLevel.Socket, SocketOptionName.KeepAlive, true);
-        socket.SetSocketOption(SocketOptionLevel.Tcp, SocketOptionName.TcpKeepAliveTime, 5);
-        socket.SetSocketOption(SocketOptionLevel.Tcp, SocketOptionName.TcpKeepAliveInterval, 2);
-        socket.SetSocketOption(SocketOptionLevel.Tcp, SocketOptionName.TcpKeepAliveRetryCount, 3);
+        if (socket.AddressFamily == AddressFamily.Unix)
+        {
+            // it does not grow by itself as that of TCP does; the system takes what it allows
+            socket.SendBufferSize = LocalBufferBytes;
+        }
+        else
+        {
+            socket.NoDelay = true;
+            // a machine that is gone without a word is noticed
+            socket.SetSocketOption(SocketOptionLevel.Socket, SocketOptionName.KeepAlive, true);
+            socket.SetSocketOption(SocketOptionLevel.Tcp, SocketOptionName.TcpKeepAliveTime, 5);
+            socket.SetSocketOption(SocketOptionLevel.Tcp, SocketOptionName.TcpKeepAliveInterval, 2);
+            socket.SetSocketOption(SocketOptionLevel.Tcp, SocketOptionName.TcpKeepAliveRetryCount, 3);
+        }
         _stream = new NetworkStream(socket);
     }
+
+    /// <summary>Whether it is a <see cref="LocalSocket"/>.</summary>
+    public bool IsLocal => _socket.AddressFamily == AddressFamily.Unix;
 
     /// <summary>Whether <see cref="Close"/> was called.</summary>
     public bool IsClosed => _isClosed;

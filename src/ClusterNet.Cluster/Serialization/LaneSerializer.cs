@@ -15,6 +15,23 @@ internal sealed class LaneSerializer(ExtendedActorSystem system) : ProtocolSeria
         .Add<LaneProtocol.Queries.Where, Wire.LaneWhere>("L:where", _ => new Wire.LaneWhere(), _ => new LaneProtocol.Queries.Where())
         .Add<LaneProtocol.Replies.At, Wire.LaneAt>(
             "L:at",
-            m => new Wire.LaneAt { Host = m.Host, Port = m.Port, Uid = m.Uid },
-            w => w.Port is > 0 and <= 65_535 ? new LaneProtocol.Replies.At(w.Host, w.Port, checked((int)w.Uid)) : throw new FormatException($"{w.Port} is not a port"));
+            ToWire,
+            FromWire);
+
+    private static Wire.LaneAt ToWire(LaneProtocol.Replies.At at)
+    {
+        var wire = new Wire.LaneAt { Host = at.Host, Port = at.Port, Uid = at.Uid };
+        if (at.Local is { } local)
+            wire.Local = local;
+        return wire;
+    }
+
+    private static LaneProtocol.Replies.At FromWire(Wire.LaneAt wire)
+    {
+        if (wire.Port is <= 0 or > 65_535)
+            throw new FormatException($"{wire.Port} is not a port");
+        if (wire.HasLocal && !LocalSocket.IsName(wire.Local))
+            throw new FormatException("it names a socket that is no lane's");
+        return new LaneProtocol.Replies.At(wire.Host, wire.Port, checked((int)wire.Uid)) { Local = wire.HasLocal ? wire.Local : null };
+    }
 }

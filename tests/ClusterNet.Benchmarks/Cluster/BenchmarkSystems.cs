@@ -1,5 +1,6 @@
 using Akka.Actor;
 using Akka.Configuration;
+using ClusterNet.Cluster.Lanes;
 using ClusterNet.Cluster.Parameters;
 using ClusterNet.Cluster.Serialization;
 using ClusterNet.Core.Jobs;
@@ -14,10 +15,11 @@ namespace ClusterNet.Benchmarks.Cluster;
 internal sealed record Road(ActorSystem System, Action<IActorRef, object, IActorRef> Tell)
 {
     /// <summary>Tensors by the lane.</summary>
-    public static Road Lane()
+    /// <param name="isLocal">by a local socket, as between nodes of one machine; else by TCP, as between machines</param>
+    public static Road Lane(bool isLocal)
     {
         var config = ConfigurationFactory.ParseString(BenchmarkSerializer.Hocon(tensors: false)).WithFallback(Common).WithFallback(SerializationConfiguration.Config);
-        var system = ActorSystem.Create("lane", config);
+        var system = ActorSystem.Create("lane", BootstrapSetup.Create().WithConfig(config).And(new LaneSetup(new LaneSettings { HasLocalSocket = isLocal })));
         return new Road(system, ClusterNet.Cluster.Lanes.Lane.Get(system).Tell);
     }
 

@@ -33,8 +33,10 @@ internal static class ClusterCommand
             else
                 FigureTable.Print(figures);
         });
-        var peer = new Command(LanePeer.Command, "The other process of 'cluster'") { Hidden = true };
-        peer.SetAction((_, cancel) => LanePeer.ServeAsync(cancel));
+        var road = new Argument<string?>("road") { Arity = ArgumentArity.ZeroOrOne };
+        var peer = new Command(LanePeer.Command, "The other process of 'cluster'") { road };
+        peer.Hidden = true;
+        peer.SetAction((parse, cancel) => LanePeer.ServeAsync(parse.GetValue(road) == LanePeer.Local, cancel));
         var database = new Argument<string>("database");
         var seed = new Argument<string>("seed");
         var node = new Command(TrainingNode.Command, "A node of 'cluster --only training'") { database, seed };

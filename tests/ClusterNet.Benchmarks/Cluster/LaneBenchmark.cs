@@ -5,7 +5,7 @@ using ClusterNet.Core.Parameters;
 
 namespace ClusterNet.Benchmarks.Cluster;
 
-/// <summary>The lane between two processes against a plain socket and against Akka.Remote.</summary>
+/// <summary>The lane between two processes, by TCP as between machines and by a local socket as on one, against a plain socket and against Akka.Remote.</summary>
 internal sealed class LaneBenchmark : IAsyncDisposable
 {
     private const int Kilo = 1 << 10;
@@ -23,10 +23,17 @@ internal sealed class LaneBenchmark : IAsyncDisposable
     private readonly LanePeer _peer;
     private readonly TextWriter _progress;
     private readonly CancellationToken _cancel;
-    private readonly Road _lane = Road.Lane();
+    private readonly bool _isLocal;
+    private readonly Road _lane;
     private readonly Road _remote = Road.Remote();
 
-    private LaneBenchmark(LanePeer peer, TextWriter progress, CancellationToken cancel) => (_peer, _progress, _cancel) = (peer, progress, cancel);
+    private LaneBenchmark(LanePeer peer, bool isLocal, TextWriter progress, CancellationToken cancel)
+    {
+        (_peer, _isLocal, _progress, _cancel) = (peer, isLocal, progress, cancel);
+        _lane = Road.Lane(isLocal);
+    }
+
+    private string LaneName => _isLocal ? "lane by a local socket" : "lane";
 
     /// <summary>Runs all of it.</summary>
     /// <param name="parts">some of <see cref="Parts"/></param>
@@ -35,12 +42,21 @@ internal sealed class LaneBenchmark : IAsyncDisposable
     /// <param name="cancel">gives up</param>
     public static async Task<IReadOnlyList<Figure>> RunAsync(IReadOnlyCollection<string> parts, int rounds, TextWriter progress, CancellationToken cancel)
     {
-        using var peer = await LanePeer.StartAsync(cancel);
-        await using var benchmark = new LaneBenchmark(peer, progress, cancel);
+        var figures = new List<Figure>();
+        foreach (var isLocal in new[] { false, true })
+            figures.AddRange(await RunAsync(parts, isLocal, rounds, progress, cancel));
+        return figures;
+    }
+
+    private static async Task<IReadOnlyList<Figure>> RunAsync(IReadOnlyCollection<string> parts, bool isLocal, int rounds, TextWriter progress, CancellationToken cancel)
+    {
+        using var peer = await LanePeer.StartAsync(isLocal, cancel);
+        await using var benchmark = new LaneBenchmark(peer, isLocal, progress, cancel);
         var figures = new List<Figure>();
         if (parts.Contains("lane-rounds"))
             figures.AddRange(await benchmark.PushAndPullAsync(rounds));
-        if (parts.Contains("lane-goodput"))
+        // the peers go by TCP, too
+        if (parts.Contains("lane-goodput") && !isLocal)
             figures.AddRange(await benchmark.GoodputAsync(rounds));
         if (parts.Contains("lane-pings"))
             figures.AddRange(await benchmark.PingsAsync(rounds));
@@ -97,12 +113,12 @@ internal sealed class LaneBenchmark : IAsyncDisposable
             ratios.Add(rawTime / laneTime);
             lanes.Add(laneTime);
             raws.Add(rawTime);
-            Say($"push + pull of 4 MiB: lane {laneTime:0.00} ms, socket {rawTime:0.00} ms");
+            Say($"push + pull of 4 MiB: {LaneName} {laneTime:0.00} ms, socket {rawTime:0.00} ms");
         }
         return
         [
-            Of("lane: push + pull of 4 MiB over a socket's echo", 0.9, Better.Higher, "ratio", ratios),
-            Of("lane: push + pull of 4 MiB", double.NaN, Better.Lower, "ms", lanes),
+            Of($"{LaneName}: push + pull of 4 MiB over a socket's echo", 0.9, Better.Higher, "ratio", ratios),
+            Of($"{LaneName}: push + pull of 4 MiB", double.NaN, Better.Lower, "ms", lanes),
             Of("socket: echo of 4 MiB", double.NaN, Better.Lower, "ms", raws),
         ];
     }
@@ -128,12 +144,12 @@ internal sealed class LaneBenchmark : IAsyncDisposable
                 remotes.Add(second.Rate);
                 laneAllocated.Add(first.Allocated);
                 remoteAllocated.Add(second.Allocated);
-                Say($"{Name(size)}: lane {first.Rate:0} MB/s and {first.Allocated:0} bytes allocated a message, Akka.Remote {second.Rate:0} MB/s and {second.Allocated:0}");
+                Say($"{Name(size)}: {LaneName} {first.Rate:0} MB/s and {first.Allocated:0} bytes allocated a message, Akka.Remote {second.Rate:0} MB/s and {second.Allocated:0}");
             }
-            figures.Add(Of($"lane: goodput at {Name(size)} over Akka.Remote's", size == Mega ? 8 : double.NaN, Better.Higher, "ratio", ratios));
-            figures.Add(Of($"lane: goodput at {Name(size)}", double.NaN, Better.Higher, "MB/s", lanes));
+            figures.Add(Of($"{LaneName}: goodput at {Name(size)} over Akka.Remote's", size == Mega ? 8 : double.NaN, Better.Higher, "ratio", ratios));
+            figures.Add(Of($"{LaneName}: goodput at {Name(size)}", double.NaN, Better.Higher, "MB/s", lanes));
             figures.Add(Of($"Akka.Remote: goodput at {Name(size)}", double.NaN, Better.Higher, "MB/s", remotes));
-            figures.Add(Of($"lane: allocated on both sides for a message of {Name(size)}", double.NaN, Better.Lower, "bytes", laneAllocated));
+            figures.Add(Of($"{LaneName}: allocated on both sides for a message of {Name(size)}", double.NaN, Better.Lower, "bytes", laneAllocated));
             figures.Add(Of($"Akka.Remote: allocated on both sides for a message of {Name(size)}", double.NaN, Better.Lower, "bytes", remoteAllocated));
         }
         return figures;
@@ -158,14 +174,14 @@ internal sealed class LaneBenchmark : IAsyncDisposable
             idles.Add(idle);
             busies.Add(busy);
             reference.Add(slow);
-            Say($"p99 of a ping: idle {idle:0.00} ms, beside the lane's 2 GB {busy:0.00} ms, beside Akka.Remote's 256 MB {slow:0.00} ms");
+            Say($"p99 of a ping: idle {idle:0.00} ms, beside 2 GB by the {LaneName} {busy:0.00} ms, beside Akka.Remote's 256 MB {slow:0.00} ms");
         }
         return
         [
-            Of("lane: p99 of a ping while 2 GB pass over its p99 when idle", 3, Better.Lower, "ratio", ratios),
-            Of("p99 of a ping when idle", double.NaN, Better.Lower, "ms", idles),
-            Of("p99 of a ping while 2 GB pass by the lane", double.NaN, Better.Lower, "ms", busies),
-            Of("p99 of a ping while 256 MB pass by Akka.Remote", double.NaN, Better.Lower, "ms", reference),
+            Of($"{LaneName}: p99 of a ping while 2 GB pass over its p99 when idle", 3, Better.Lower, "ratio", ratios),
+            Of($"{LaneName}: p99 of a ping when idle", double.NaN, Better.Lower, "ms", idles),
+            Of($"{LaneName}: p99 of a ping while 2 GB pass", double.NaN, Better.Lower, "ms", busies),
+            Of($"{LaneName}: p99 of a ping while 256 MB pass by Akka.Remote", double.NaN, Better.Lower, "ms", reference),
         ];
     }
 

@@ -8,6 +8,9 @@ internal sealed class LanePeer : IDisposable
 {
     public const string Command = "lane-peer";
 
+    /// <summary>Follows it where the lane goes by a local socket.</summary>
+    public const string Local = "local";
+
     private readonly Process _process;
 
     private LanePeer(Process process, IReadOnlyList<int> ports)
@@ -26,9 +29,11 @@ internal sealed class LanePeer : IDisposable
     public int RawPort { get; }
 
     /// <summary>Serves until standard input ends.</summary>
-    public static async Task ServeAsync(CancellationToken cancel)
+    /// <param name="isLocal">see <see cref="Road.Lane"/></param>
+    /// <param name="cancel">gives up</param>
+    public static async Task ServeAsync(bool isLocal, CancellationToken cancel)
     {
-        Road[] roads = [Road.Lane(), Road.Remote()];
+        Road[] roads = [Road.Lane(isLocal), Road.Remote()];
         foreach (var road in roads)
         {
             road.System.ActorOf(Props.Create(() => new EchoActor(road)).WithDispatcher("parameters-dispatcher"), "echo");
@@ -39,9 +44,9 @@ internal sealed class LanePeer : IDisposable
         await Console.In.ReadToEndAsync(cancel);
     }
 
-    public static async Task<LanePeer> StartAsync(CancellationToken cancel)
+    public static async Task<LanePeer> StartAsync(bool isLocal, CancellationToken cancel)
     {
-        var start = new ProcessStartInfo(Environment.ProcessPath!, Command) { RedirectStandardInput = true, RedirectStandardOutput = true };
+        var start = new ProcessStartInfo(Environment.ProcessPath!, isLocal ? [Command, Local] : [Command]) { RedirectStandardInput = true, RedirectStandardOutput = true };
         var process = Process.Start(start) ?? throw new InvalidOperationException("no process");
         var line = await process.StandardOutput.ReadLineAsync(cancel) ?? throw new InvalidOperationException("the other process ended at once");
         return new LanePeer(process, [.. line.Split(' ').Select(int.Parse)]);

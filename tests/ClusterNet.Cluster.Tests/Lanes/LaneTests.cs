@@ -1,14 +1,19 @@
 using System.Net.Sockets;
 using System.Runtime.Serialization;
+using Akka.Actor;
 using ClusterNet.Cluster.Lanes;
+using ClusterNet.Cluster.Serialization;
 using ClusterNet.Cluster.Tests.Serialization;
 using CsCheck;
+using Google.Protobuf;
 using static ClusterNet.Cluster.Parameters.ParameterProtocol;
+using Wire = ClusterNet.Cluster.Serialization.Wire;
 
 namespace ClusterNet.Cluster.Tests.Lanes;
 
 /// <summary>Between two nodes a message with tensors arrives as it was, in order, at most once and within bounds; the sender's holds come back; on one node it is passed by reference.</summary>
-public sealed class LaneTests
+/// <param name="isLocal">whether they connect by a local socket</param>
+public abstract class LaneTests(bool isLocal)
 {
     // every pattern of bits, so every NaN too
     private static readonly Gen<float[]> Values = Gen.Int.Select(BitConverter.Int32BitsToSingle).Array[0, 5000];
@@ -16,8 +21,8 @@ public sealed class LaneTests
     [Fact]
     public async Task Any_bits_arrive_both_ways_and_holds_come_back()
     {
-        await using var one = new LaneTestNode();
-        await using var two = new LaneTestNode();
+        await using var one = Node();
+        await using var two = Node();
         var worker = one.Probe();
         var shard = two.Probe();
         var target = one.See(two, shard);
@@ -49,8 +54,8 @@ public sealed class LaneTests
     [Fact]
     public async Task Messages_of_any_size_arrive_in_order()
     {
-        await using var one = new LaneTestNode();
-        await using var two = new LaneTestNode();
+        await using var one = Node();
+        await using var two = Node();
         var shard = two.Probe();
         var target = one.See(two, shard);
         const int Count = 500;
@@ -67,7 +72,7 @@ public sealed class LaneTests
     [Fact]
     public async Task On_one_node_it_is_passed_by_reference_with_its_hold()
     {
-        await using var node = new LaneTestNode();
+        await using var node = Node();
         var shard = node.Probe();
         var push = LaneMessages.Push(1, 2, 3);
         node.Lane.Tell(shard, push, shard);
@@ -78,8 +83,8 @@ public sealed class LaneTests
     [Fact]
     public async Task What_carries_no_tensors_is_an_error_at_the_sender_wherever_the_receiver_is()
     {
-        await using var one = new LaneTestNode();
-        await using var two = new LaneTestNode();
+        await using var one = Node();
+        await using var two = Node();
         var pull = new Queries.Pull(LaneMessages.Shard, Core.Jobs.Generation.None, 1);
         foreach (var target in new[] { one.Probe().Ref, one.See(two, two.Probe()) })
             Assert.Contains("carries no tensors", Assert.Throws<SerializationException>(() => one.Lane.Tell(target, pull, target)).Message, StringComparison.Ordinal);
@@ -88,8 +93,8 @@ public sealed class LaneTests
     [Fact]
     public async Task What_is_too_large_or_broken_is_an_error_at_the_sender()
     {
-        await using var one = new LaneTestNode(new LaneSettings { MaxFrameBytes = 1024 });
-        await using var two = new LaneTestNode();
+        await using var one = Node(new LaneSettings { MaxFrameBytes = 1024 });
+        await using var two = Node();
         var target = one.See(two, two.Probe());
         Assert.Contains("more shards", Assert.Throws<SerializationException>(() => one.Lane.Tell(target, LaneMessages.Push(1, new float[257]), target)).Message, StringComparison.Ordinal);
         var empty = new Replies.Pulled(LaneMessages.Shard, Core.Jobs.Generation.None, 1, default);
@@ -99,8 +104,8 @@ public sealed class LaneTests
     [Fact]
     public async Task A_message_for_nobody_is_passed_over_and_the_next_one_arrives()
     {
-        await using var one = new LaneTestNode();
-        await using var two = new LaneTestNode();
+        await using var one = Node();
+        await using var two = Node();
         var shard = two.Probe();
         var gone = two.Probe("gone");
         var target = one.See(two, gone);
@@ -118,8 +123,8 @@ public sealed class LaneTests
     {
         const int Values = 64 << 10;
         const long Bytes = Values * sizeof(float);
-        await using var one = new LaneTestNode(new LaneSettings { SendQueueBytes = 4 * Bytes });
-        await using var two = new LaneTestNode(new LaneSettings { ReceiveBytes = 3 * Bytes });
+        await using var one = Node(new LaneSettings { SendQueueBytes = 4 * Bytes });
+        await using var two = Node(new LaneSettings { ReceiveBytes = 3 * Bytes });
         var shard = two.Probe();
         var target = one.See(two, shard);
         // what the kernel's buffers take is beside the bounds: more than that must be sent
@@ -160,8 +165,8 @@ public sealed class LaneTests
     [Fact]
     public async Task A_message_larger_than_the_bounds_passes_alone()
     {
-        await using var one = new LaneTestNode(new LaneSettings { SendQueueBytes = 10 });
-        await using var two = new LaneTestNode(new LaneSettings { ReceiveBytes = 10 });
+        await using var one = Node(new LaneSettings { SendQueueBytes = 10 });
+        await using var two = Node(new LaneSettings { ReceiveBytes = 10 });
         var shard = two.Probe();
         one.Lane.Tell(one.See(two, shard), LaneMessages.Push(1, new float[100_000]), one.Probe());
         shard.ExpectMsg<Commands.Push>().Gradient.Release();
@@ -170,13 +175,13 @@ public sealed class LaneTests
     [Fact]
     public async Task A_node_that_ends_is_reported_and_its_successor_gets_nothing_that_was_meant_for_it()
     {
-        await using var one = new LaneTestNode();
+        await using var one = Node();
         var events = one.Probe();
         one.System.EventStream.Subscribe(events, typeof(LaneDisconnected));
-        Akka.Actor.IActorRef old;
+        IActorRef old;
         LaneDisconnected expected;
         int port, lanePort;
-        await using (var two = new LaneTestNode())
+        await using (var two = Node())
         {
             var shard = two.Probe("shard");
             old = one.See(two, shard);
@@ -187,7 +192,7 @@ public sealed class LaneTests
         }
         Assert.Equal(expected, events.ExpectMsg<LaneDisconnected>());
 
-        await using var three = new LaneTestNode(new LaneSettings { Port = lanePort }, port);
+        await using var three = Node(new LaneSettings { Port = lanePort }, port);
         Assert.Equal(expected.Address, three.Address);
         Assert.NotEqual(expected.Uid, three.Uid);
         var successor = three.Probe("shard");
@@ -207,8 +212,8 @@ public sealed class LaneTests
     [Fact]
     public async Task A_node_that_has_ended_listens_no_more_and_drops_what_it_is_told()
     {
-        await using var two = new LaneTestNode();
-        var one = new LaneTestNode();
+        await using var two = Node();
+        var one = Node();
         var target = one.See(two, two.Probe());
         await one.DisposeAsync();
         using var socket = new Socket(SocketType.Stream, ProtocolType.Tcp);
@@ -226,5 +231,59 @@ public sealed class LaneTests
         var port = ((System.Net.IPEndPoint)taken.LocalEndpoint).Port;
         var context = new LaneNodeContext(null!, new LaneSettings { Port = port }, null!, null!, null!, null!);
         Assert.Contains($"127.0.0.1:{port}", Assert.Throws<ClusterException>(() => LaneListener.Start(context)).Message, StringComparison.Ordinal);
+    }
+
+    private LaneTestNode Node(LaneSettings? settings = null, int port = 0) => new((settings ?? new LaneSettings()) with { HasLocalSocket = isLocal }, port);
+}
+
+/// <summary>As nodes of different machines, or containers, are connected.</summary>
+public sealed class LaneByTcpTests() : LaneTests(isLocal: false);
+
+/// <summary>As nodes of one machine are connected.</summary>
+public sealed class LaneByLocalSocketTests() : LaneTests(isLocal: true)
+{
+    [Fact]
+    public async Task They_need_no_address_of_each_other()
+    {
+        // of a network that nobody has
+        var settings = new LaneSettings { PublicHost = "192.0.2.1" };
+        await using var one = new LaneTestNode(settings);
+        await using var two = new LaneTestNode(settings);
+        var shard = two.Probe();
+        one.Lane.Tell(one.See(two, shard), LaneMessages.Push(1, 2, 3), one.Probe());
+        shard.ExpectMsg<Commands.Push>().Gradient.Release();
+        one.AwaitAssert(() => Assert.Equal((1, 0), (one.Lane.Statistics.SentMessages, one.Lane.Statistics.DroppedMessages)));
+    }
+
+    [Fact]
+    public async Task Who_finds_nobody_by_that_name_goes_by_tcp()
+    {
+        await using var one = new LaneTestNode();
+        await using var two = new LaneTestNode();
+        var shard = two.Probe();
+        // as from another machine: a name is told, and nobody here has it
+        var actor = await two.System.ActorSelection($"/user/{LaneProtocol.ActorName}").ResolveOne(TimeSpan.FromSeconds(30));
+        Assert.True(await actor.GracefulStop(TimeSpan.FromSeconds(30)));
+        two.System.ActorOf(LaneActor.PropsFor(new LaneProtocol.Replies.At("127.0.0.1", two.Lane.Port, two.Uid) { Local = "clusternet-lane-" + new string('0', 32) }), LaneProtocol.ActorName);
+        one.Lane.Tell(one.See(two, shard), LaneMessages.Push(1, 2, 3), one.Probe());
+        shard.ExpectMsg<Commands.Push>().Gradient.Release();
+    }
+
+    [Theory]
+    [InlineData("clusternet-lane-0123456789abcdef0123456789abcdef", true)]
+    [InlineData("clusternet-lane-0123456789abcdef0123456789abcde", false)]
+    [InlineData("clusternet-lane-0123456789abcdef0123456789abcdeF", false)]
+    [InlineData("clusternet-lane-0123456789abcdef0123456789abcd/f", false)]
+    [InlineData("dbus-/tmp/clusternet-lane-0123456789abcdef01234567", false)]
+    [InlineData("", false)]
+    public async Task Nobody_is_led_to_sockets_of_other_programs(string name, bool isOne)
+    {
+        await using var node = new LaneTestNode();
+        var serializer = new LaneSerializer(node.System);
+        var bytes = new Wire.LaneAt { Host = "127.0.0.1", Port = 1, Uid = 1, Local = name }.ToByteArray();
+        if (isOne)
+            Assert.Equal(name, Assert.IsType<LaneProtocol.Replies.At>(serializer.FromBinary(bytes, "L:at")).Local);
+        else
+            Assert.Contains("no lane's", Assert.Throws<SerializationException>(() => serializer.FromBinary(bytes, "L:at")).Message, StringComparison.Ordinal);
     }
 }

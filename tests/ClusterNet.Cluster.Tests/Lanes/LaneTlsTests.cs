@@ -7,7 +7,8 @@ using static ClusterNet.Cluster.Parameters.ParameterProtocol;
 namespace ClusterNet.Cluster.Tests.Lanes;
 
 /// <summary>With TLS on, nodes of one authority talk, and nobody else gets as far as a message.</summary>
-public sealed class LaneTlsTests : IDisposable
+/// <param name="isLocal">whether they connect by a local socket</param>
+public abstract class LaneTlsTests(bool isLocal) : IDisposable
 {
     private readonly TestAuthority _own = new();
     private readonly TestAuthority _foreign = new("foreign authority");
@@ -16,13 +17,14 @@ public sealed class LaneTlsTests : IDisposable
     {
         _own.Dispose();
         _foreign.Dispose();
+        GC.SuppressFinalize(this);
     }
 
     [Fact]
     public async Task Nodes_of_one_authority_talk()
     {
-        await using var one = new LaneTestNode(new LaneSettings { Tls = _own.Node() });
-        await using var two = new LaneTestNode(new LaneSettings { Tls = _own.Node() });
+        await using var one = new LaneTestNode(new LaneSettings { HasLocalSocket = isLocal, Tls = _own.Node() });
+        await using var two = new LaneTestNode(new LaneSettings { HasLocalSocket = isLocal, Tls = _own.Node() });
         var shard = two.Probe();
         for (var i = 0; i < 100; i++)
         {
@@ -49,8 +51,8 @@ public sealed class LaneTlsTests : IDisposable
     [Fact]
     public async Task A_node_whose_peer_is_foreign_tells_it_nothing()
     {
-        await using var one = new LaneTestNode(new LaneSettings { Tls = _own.Node() });
-        await using var two = new LaneTestNode(new LaneSettings { Tls = _foreign.Node(believes: _own) });
+        await using var one = new LaneTestNode(new LaneSettings { HasLocalSocket = isLocal, Tls = _own.Node() });
+        await using var two = new LaneTestNode(new LaneSettings { HasLocalSocket = isLocal, Tls = _foreign.Node(believes: _own) });
         one.Lane.Tell(one.See(two, two.Probe()), LaneMessages.Push(1, 1), one.Probe());
         one.AwaitAssert(() => Assert.Equal(1, one.Lane.Statistics.DroppedMessages));
         Assert.Equal(0, one.Lane.Statistics.SentMessages);
@@ -60,17 +62,17 @@ public sealed class LaneTlsTests : IDisposable
     [Fact]
     public async Task Noise_and_plain_talk_are_refused()
     {
-        await using var node = new LaneTestNode(new LaneSettings { Tls = _own.Node() });
+        await using var node = new LaneTestNode(new LaneSettings { HasLocalSocket = isLocal, Tls = _own.Node() });
         for (var i = 0; i < 20; i++)
         {
-            using var stranger = new Stranger(node.Lane.Port);
+            using var stranger = Visitor(node);
             stranger.Say(RandomNumberGenerator.GetBytes(10 * i));
             stranger.Stop();
             stranger.AwaitEnd();
         }
-        using (var plain = new Stranger(node.Lane.Port))
+        using (var plain = Visitor(node))
             Assert.ThrowsAny<Exception>(() => plain.Introduce(node));
-        using (var tls = new Stranger(node.Lane.Port))
+        using (var tls = Visitor(node))
         {
             Assert.ThrowsAny<Exception>(() =>
             {
@@ -82,10 +84,12 @@ public sealed class LaneTlsTests : IDisposable
         Assert.Equal(0, node.Lane.Statistics.ReceivedMessages);
     }
 
+    private Stranger Visitor(LaneTestNode node) => isLocal ? new Stranger(node.Lane.Local!) : new Stranger(node.Lane.Port);
+
     private async Task AssertRefusedAsync(TlsSettings? tls)
     {
-        await using var one = new LaneTestNode(new LaneSettings { Tls = tls });
-        await using var two = new LaneTestNode(new LaneSettings { Tls = _own.Node() });
+        await using var one = new LaneTestNode(new LaneSettings { HasLocalSocket = isLocal, Tls = tls });
+        await using var two = new LaneTestNode(new LaneSettings { HasLocalSocket = isLocal, Tls = _own.Node() });
         var push = LaneMessages.Push(1, 1);
         one.Lane.Tell(one.See(two, two.Probe()), push, one.Probe());
         two.AwaitAssert(() => Assert.Equal(1, two.Lane.Statistics.Refused));
@@ -93,3 +97,9 @@ public sealed class LaneTlsTests : IDisposable
         Assert.Equal(0, two.Lane.Statistics.ReceivedMessages);
     }
 }
+
+/// <summary>By the port.</summary>
+public sealed class LaneTlsByTcpTests() : LaneTlsTests(isLocal: false);
+
+/// <summary>On one machine.</summary>
+public sealed class LaneTlsByLocalSocketTests() : LaneTlsTests(isLocal: true);

@@ -13,11 +13,22 @@ internal sealed class Stranger : IDisposable
 {
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(60);
 
-    private readonly Socket _socket = new(SocketType.Stream, ProtocolType.Tcp);
+    private readonly Socket _socket;
 
     public Stranger(int port)
+        : this(new TcpClient("127.0.0.1", port).Client)
     {
-        _socket.Connect("127.0.0.1", port);
+    }
+
+    /// <param name="local">the name of a local socket</param>
+    public Stranger(string local)
+        : this(LocalSocket.Connect(local) ?? throw new InvalidOperationException("nobody listens there"))
+    {
+    }
+
+    private Stranger(Socket socket)
+    {
+        _socket = socket;
         Stream = new LaneStream(_socket);
         Stream.SetPatience(Patience);
         _socket.SendTimeout = (int)Patience.TotalMilliseconds;

@@ -5,18 +5,19 @@ using static ClusterNet.Cluster.Parameters.ParameterProtocol;
 namespace ClusterNet.Cluster.Tests.Lanes;
 
 /// <summary>Whatever comes over a connection, it ends that connection and nothing else: nothing is told to an actor, nothing is held, and other peers go on.</summary>
-public sealed class StrangerTests
+/// <param name="isLocal">whether they come by the local socket</param>
+public abstract class StrangerTests(bool isLocal)
 {
     private static readonly Gen<byte[]> Noise = Gen.Byte.Array[0, 300];
 
     [Fact]
     public async Task Noise_instead_of_a_handshake_is_refused()
     {
-        await using var nodes = new Nodes();
+        await using var nodes = new Nodes(isLocal);
         await Task.Run(() => Noise.Sample(
             noise =>
             {
-                using var stranger = new Stranger(nodes.Two.Lane.Port);
+                using var stranger = nodes.Visitor();
                 stranger.Say(noise);
                 stranger.Stop();
                 stranger.AwaitEnd();
@@ -29,14 +30,14 @@ public sealed class StrangerTests
     [Fact]
     public async Task A_handshake_with_any_byte_changed_or_cut_short_harms_nobody()
     {
-        await using var nodes = new Nodes();
+        await using var nodes = new Nodes(isLocal);
         var hello = Hello(nodes.Two);
         await Task.Run(() => Gen.Select(Gen.Int[0, hello.Length - 1], Gen.Byte, Gen.Int[0, hello.Length]).Sample(
             (position, value, cut) =>
             {
                 var bytes = hello.ToArray();
                 bytes[position] = value;
-                using var stranger = new Stranger(nodes.Two.Lane.Port);
+                using var stranger = nodes.Visitor();
                 stranger.Say(bytes.AsSpan(0, cut));
                 stranger.Stop();
                 stranger.AwaitEnd();
@@ -49,11 +50,11 @@ public sealed class StrangerTests
     [Fact]
     public async Task Noise_after_a_handshake_ends_the_connection()
     {
-        await using var nodes = new Nodes();
+        await using var nodes = new Nodes(isLocal);
         await Task.Run(() => Noise.Sample(
             noise =>
             {
-                using var stranger = new Stranger(nodes.Two.Lane.Port).Introduce(nodes.Two);
+                using var stranger = nodes.Visitor().Introduce(nodes.Two);
                 stranger.Say(noise);
                 stranger.Stop();
                 stranger.AwaitEnd();
@@ -66,7 +67,7 @@ public sealed class StrangerTests
     [Fact]
     public async Task A_frame_with_any_byte_changed_or_cut_short_harms_nobody()
     {
-        await using var nodes = new Nodes();
+        await using var nodes = new Nodes(isLocal);
         var nobody = new string('x', 40);
         var frame = Stranger.Frame($"akka.tcp://lanes@127.0.0.1:{nodes.Two.Address.Port}/user/{nobody}");
         await Task.Run(() => Gen.Select(Gen.Select(Gen.Int[0, frame.Length - 1], Gen.Byte).Array[0, 3], Gen.Int[0, 2 * frame.Length]).Sample(
@@ -75,7 +76,7 @@ public sealed class StrangerTests
                 var bytes = frame.ToArray();
                 foreach (var (position, value) in changes)
                     bytes[position] = value;
-                using var stranger = new Stranger(nodes.Two.Lane.Port).Introduce(nodes.Two);
+                using var stranger = nodes.Visitor().Introduce(nodes.Two);
                 stranger.Say(bytes.AsSpan(0, Math.Min(cut, bytes.Length)));
                 stranger.Stop();
                 stranger.AwaitEnd();
@@ -88,7 +89,7 @@ public sealed class StrangerTests
     [Fact]
     public async Task A_frame_that_lies_is_refused_before_anything_is_allocated_for_it()
     {
-        await using var nodes = new Nodes(new LaneSettings { MaxFrameBytes = 1 << 20, ReceiveBytes = 1 << 20 });
+        await using var nodes = new Nodes(isLocal, new LaneSettings { MaxFrameBytes = 1 << 20, ReceiveBytes = 1 << 20 });
         var here = nodes.Shard.Ref.Path.ToSerializationFormatWithAddress(nodes.Two.Address);
         foreach (var frame in new[]
         {
@@ -116,7 +117,7 @@ public sealed class StrangerTests
         })
         {
             var refused = nodes.Two.Lane.Statistics.Refused;
-            using var stranger = new Stranger(nodes.Two.Lane.Port).Introduce(nodes.Two);
+            using var stranger = nodes.Visitor().Introduce(nodes.Two);
             stranger.Say(frame);
             stranger.AwaitEnd();
             nodes.Two.AwaitAssert(() => Assert.Equal(refused + 1, nodes.Two.Lane.Statistics.Refused));
@@ -127,12 +128,12 @@ public sealed class StrangerTests
     [Fact]
     public async Task Who_means_another_incarnation_another_cluster_or_another_node_is_refused()
     {
-        await using var nodes = new Nodes();
-        using (var late = new Stranger(nodes.Two.Lane.Port))
+        await using var nodes = new Nodes(isLocal);
+        using (var late = nodes.Visitor())
             Assert.Contains("OtherNode", Assert.Throws<LaneViolationException>(() => late.Introduce(nodes.Two, nodes.Two.Uid + 1)).Message, StringComparison.Ordinal);
-        using (var lost = new Stranger(nodes.Two.Lane.Port))
+        using (var lost = nodes.Visitor())
             Assert.Contains("OtherNode", Assert.Throws<LaneViolationException>(() => lost.Introduce(nodes.One, nodes.Two.Uid)).Message, StringComparison.Ordinal);
-        using (var foreign = new Stranger(nodes.Two.Lane.Port))
+        using (var foreign = nodes.Visitor())
             Assert.Contains("OtherCluster", Assert.Throws<LaneViolationException>(() => foreign.Introduce(nodes.Two, cluster: "others")).Message, StringComparison.Ordinal);
         nodes.AssertUnharmed();
     }
@@ -140,8 +141,8 @@ public sealed class StrangerTests
     [Fact]
     public async Task Who_does_not_introduce_itself_in_time_is_put_out_and_so_is_who_is_too_many()
     {
-        await using var nodes = new Nodes(new LaneSettings { HandshakeTimeout = TimeSpan.FromSeconds(3), MaxStrangers = 3 });
-        var silent = Enumerable.Range(0, 12).Select(_ => new Stranger(nodes.Two.Lane.Port)).ToList();
+        await using var nodes = new Nodes(isLocal, new LaneSettings { HandshakeTimeout = TimeSpan.FromSeconds(3), MaxStrangers = 3 });
+        var silent = Enumerable.Range(0, 12).Select(_ => nodes.Visitor()).ToList();
         silent.ForEach(stranger => stranger.Say("C"u8));
         silent.ForEach(stranger => stranger.AwaitEnd());
         silent.ForEach(stranger => stranger.Dispose());
@@ -152,10 +153,10 @@ public sealed class StrangerTests
     [Fact]
     public async Task Who_falls_silent_in_a_frame_is_put_out_and_who_is_silent_between_frames_is_not()
     {
-        await using var nodes = new Nodes(new LaneSettings { StallTimeout = TimeSpan.FromMilliseconds(300) });
+        await using var nodes = new Nodes(isLocal, new LaneSettings { StallTimeout = TimeSpan.FromMilliseconds(300) });
         nodes.AssertUnharmed();
         var here = nodes.Shard.Ref.Path.ToSerializationFormatWithAddress(nodes.Two.Address);
-        using var stranger = new Stranger(nodes.Two.Lane.Port).Introduce(nodes.Two);
+        using var stranger = nodes.Visitor().Introduce(nodes.Two);
         stranger.Say(Stranger.Frame(here).AsSpan()[..^1]);
         stranger.AwaitEnd();
         var sent = nodes.One.Lane.Statistics.DroppedMessages;
@@ -166,10 +167,10 @@ public sealed class StrangerTests
     [Fact]
     public async Task A_peer_that_comes_again_takes_the_place_of_its_last_connection()
     {
-        await using var nodes = new Nodes();
+        await using var nodes = new Nodes(isLocal);
         var here = nodes.Shard.Ref.Path.ToSerializationFormatWithAddress(nodes.Two.Address);
-        using var first = new Stranger(nodes.Two.Lane.Port).Introduce(nodes.Two);
-        using var second = new Stranger(nodes.Two.Lane.Port).Introduce(nodes.Two);
+        using var first = nodes.Visitor().Introduce(nodes.Two);
+        using var second = nodes.Visitor().Introduce(nodes.Two);
         first.AwaitEnd();
         second.Say(Stranger.Frame(here));
         nodes.Shard.ExpectMsg<Commands.Push>().Gradient.Release();
@@ -195,8 +196,11 @@ public sealed class StrangerTests
     {
         private long _step;
 
-        public Nodes(LaneSettings? settings = null)
+        private readonly bool _isLocal;
+
+        public Nodes(bool isLocal, LaneSettings? settings = null)
         {
+            _isLocal = isLocal;
             Two = new LaneTestNode(settings);
             Shard = Two.Probe("shard");
         }
@@ -206,6 +210,8 @@ public sealed class StrangerTests
         public LaneTestNode Two { get; }
 
         public Akka.TestKit.TestProbe Shard { get; }
+
+        public Stranger Visitor() => _isLocal ? new Stranger(Two.Lane.Local!) : new Stranger(Two.Lane.Port);
 
         /// <summary>A true peer's messages still arrive, and nobody else's have, and then nothing is held or waiting.</summary>
         public void AssertUnharmed()
@@ -238,3 +244,9 @@ public sealed class StrangerTests
         }
     }
 }
+
+/// <summary>By the port.</summary>
+public sealed class StrangerByTcpTests() : StrangerTests(isLocal: false);
+
+/// <summary>From the same machine.</summary>
+public sealed class StrangerByLocalSocketTests() : StrangerTests(isLocal: true);

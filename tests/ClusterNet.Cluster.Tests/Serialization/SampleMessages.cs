@@ -152,6 +152,7 @@ internal sealed class SampleMessages(IActorRef actor)
     {
         yield return new LaneProtocol.Queries.Where();
         yield return new LaneProtocol.Replies.At("grün", 65_535, int.MinValue);
+        yield return new LaneProtocol.Replies.At("::1", 1, 0) { Local = "clusternet-lane-0123456789abcdef0123456789abcdef" };
     }
 
     private IEnumerable<object> Workers()

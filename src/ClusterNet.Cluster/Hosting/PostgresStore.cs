@@ -13,6 +13,12 @@ internal sealed class PostgresStore : INodeStore
     private const long StartLock = 0x436C75737465724E;
     private const int ConnectSeconds = 15;
 
+    // a node whose cable was pulled in the middle of a transaction keeps its locks until the server gives it up, by itself after hours: whoever goes on with its job would wait for them
+    private const string GivesUp = "-c idle_in_transaction_session_timeout=20s";
+
+    // how poolers in front of a server refuse options
+    private const string ProtocolViolation = "08P01";
+
     private readonly string _connectionString;
 
     private PostgresStore(NpgsqlConnectionStringBuilder builder, string id)
@@ -59,9 +65,14 @@ internal sealed class PostgresStore : INodeStore
         patience.CancelAfter(TimeSpan.FromSeconds(ConnectSeconds));
         try
         {
-            await using var connection = new NpgsqlConnection(builder.ConnectionString);
-            await connection.OpenAsync(patience.Token).ConfigureAwait(false);
-            return new PostgresStore(builder, await PrepareAsync(connection, patience.Token).ConfigureAwait(false));
+            try
+            {
+                return await OpenAsync(GivingUp(builder), patience.Token).ConfigureAwait(false);
+            }
+            catch (PostgresException refused) when (refused.SqlState == ProtocolViolation)
+            {
+                return await OpenAsync(builder, patience.Token).ConfigureAwait(false);
+            }
         }
         catch (Exception exception) when (exception is NpgsqlException or TimeoutException or InvalidOperationException || (exception is OperationCanceledException && !cancel.IsCancellationRequested))
         {
@@ -74,6 +85,17 @@ internal sealed class PostgresStore : INodeStore
     public void Dispose()
     {
     }
+
+    private static async Task<PostgresStore> OpenAsync(NpgsqlConnectionStringBuilder builder, CancellationToken cancel)
+    {
+        await using var connection = new NpgsqlConnection(builder.ConnectionString);
+        await connection.OpenAsync(cancel).ConfigureAwait(false);
+        return new PostgresStore(builder, await PrepareAsync(connection, cancel).ConfigureAwait(false));
+    }
+
+    /// <summary>What the user's own options say comes last, and counts.</summary>
+    private static NpgsqlConnectionStringBuilder GivingUp(NpgsqlConnectionStringBuilder given) =>
+        new(given.ConnectionString) { Options = string.IsNullOrEmpty(given.Options) ? GivesUp : $"{GivesUp} {given.Options}" };
 
     private static async Task<string> PrepareAsync(NpgsqlConnection connection, CancellationToken cancel)
     {

@@ -89,7 +89,7 @@ public sealed class InferenceHostActorTests : TestKit
         await Predict<Prediction>(host);
         _deleted = true;
         await AwaitAssertAsync(async () => Assert.Equal(FailureKind.UnknownModel, (await Predict<Replies.PredictFailed>(host)).Kind));
-        Assert.Equal(1, _model.Disposals);
+        await AwaitAssertAsync(() => Assert.Equal(1, _model.Disposals));
     }
 
     [Fact]

@@ -1,0 +1,88 @@
+using System.Buffers.Binary;
+using System.Net;
+using System.Net.Sockets;
+using System.Text;
+using ClusterNet.Cluster.Hosting;
+using ClusterNet.Tests;
+using Npgsql;
+
+namespace ClusterNet.Cluster.Tests.Hosting;
+
+/// <summary>How a node connects to PostgreSQL: what it holds when it is lost is given up before long, also where a pooler takes no options.</summary>
+public sealed class PostgresStoreTests
+{
+    [SkippableFact]
+    public async Task A_transaction_of_a_node_that_is_lost_is_given_up_by_the_server()
+    {
+        await using var database = await PostgresDatabase.CreateAsync();
+        using var store = await PostgresStore.OpenAsync(database.ConnectionString + ";Options=-c work_mem=5MB", default);
+        await using var connection = new NpgsqlConnection(store.Configuration.GetString("akka.persistence.journal.sql.connection-string"));
+        await connection.OpenAsync();
+        Assert.Equal("20s", await AskAsync(connection, "SHOW idle_in_transaction_session_timeout"));
+        Assert.Equal("5MB", await AskAsync(connection, "SHOW work_mem"));
+    }
+
+    [Fact]
+    public async Task A_pooler_that_takes_no_options_is_asked_without_them()
+    {
+        using var pooler = new TcpListener(IPAddress.Loopback, 0);
+        pooler.Start();
+        var asked = new List<string>();
+        var serving = Task.Run(async () =>
+        {
+            // Npgsql may try each way more than once
+            do
+            {
+                using var client = await pooler.AcceptTcpClientAsync();
+                var stream = client.GetStream();
+                asked.Add(await ReadStartupAsync(stream));
+                await stream.WriteAsync(Error(asked[^1].Contains("options", StringComparison.Ordinal) ? "08P01" : "3D000"));
+            }
+            while (asked[^1].Contains("options", StringComparison.Ordinal));
+            pooler.Stop();
+        });
+        var port = ((IPEndPoint)pooler.LocalEndpoint).Port;
+        var refused = await Assert.ThrowsAsync<ClusterException>(
+            () => PostgresStore.OpenAsync($"Host=127.0.0.1;Port={port};Database=d;Username=u;Password=p;SSL Mode=Disable;Pooling=false", default));
+        // it ends when somebody has asked without
+        await serving.WaitAsync(TimeSpan.FromSeconds(30));
+        Assert.Contains("can't be used", refused.Message, StringComparison.Ordinal);
+        Assert.Contains("idle_in_transaction_session_timeout", asked[0], StringComparison.Ordinal);
+    }
+
+    private static async Task<string> AskAsync(NpgsqlConnection connection, string text)
+    {
+#pragma warning disable CA2100 // a test's own text
+        await using var command = new NpgsqlCommand(text, connection);
+#pragma warning restore CA2100
+        return (string)(await command.ExecuteScalarAsync())!;
+    }
+
+    /// <summary>The first message that is not a request for encryption (those are of eight bytes, and are denied).</summary>
+    private static async Task<string> ReadStartupAsync(NetworkStream stream)
+    {
+        var start = new byte[8];
+        while (true)
+        {
+            await stream.ReadExactlyAsync(start);
+            var length = BinaryPrimitives.ReadInt32BigEndian(start);
+            if (length > 8)
+            {
+                var rest = new byte[length - 8];
+                await stream.ReadExactlyAsync(rest);
+                return Encoding.UTF8.GetString(rest);
+            }
+            await stream.WriteAsync("N"u8.ToArray());
+        }
+    }
+
+    private static byte[] Error(string code)
+    {
+        var fields = Encoding.UTF8.GetBytes($"SFATAL\0VFATAL\0C{code}\0Mrefused with {code}\0\0");
+        var message = new byte[fields.Length + 5];
+        message[0] = (byte)'E';
+        BinaryPrimitives.WriteInt32BigEndian(message.AsSpan(1), fields.Length + 4);
+        fields.CopyTo(message, 5);
+        return message;
+    }
+}

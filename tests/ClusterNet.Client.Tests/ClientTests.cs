@@ -3,6 +3,7 @@ using System.Globalization;
 using System.Threading.Channels;
 using Akka.Actor;
 using Akka.Cluster.Tools.Client;
+using Akka.Cluster.Tools.PublishSubscribe;
 using ClusterNet.Cluster.Hosting;
 using ClusterNet.Cluster.Serving;
 using ClusterNet.Data;
@@ -216,15 +217,17 @@ public sealed class ClientTests(ServedCluster served) : IClassFixture<ServedClus
                 await Task.Yield();
             }
         }
-        // who is registered while the end of who had its path is still under way may be taken out with it
-        var mediator = Akka.Cluster.Tools.PublishSubscribe.DistributedPubSub.Get(node.System).Mediator;
-        do
+        // a question that comes before the receptionist knows the new actor is lost: it is asked for once that hears
+        const string Sounding = "are you there?";
+        var mediator = DistributedPubSub.Get(node.System).Mediator;
+        var reached = heard.Reader.WaitToReadAsync().AsTask();
+        for (var waiting = Stopwatch.StartNew(); !reached.IsCompleted && waiting.Elapsed < _patience;)
         {
             ClusterClientReceptionist.Get(node.System).RegisterService(listening);
-            mediator.Tell(new Akka.Cluster.Tools.PublishSubscribe.Send("/user/serving", "are you there?", localAffinity: true));
-            await Task.Delay(200);
+            mediator.Tell(new Send("/user/serving", Sounding, localAffinity: true));
+            await Task.WhenAny(reached, Task.Delay(TimeSpan.FromMilliseconds(100)));
         }
-        while (!heard.Reader.TryRead(out _));
+        Assert.True(reached.IsCompleted, "the receptionist does not find the actor in the router's place");
         var options = new ClusterNetClientOptions();
         options.UseCluster([node.Address.ToString()]);
         await using var client = new RetryingClient(options);
@@ -233,7 +236,7 @@ public sealed class ClientTests(ServedCluster served) : IClassFixture<ServedClus
         (object Message, IActorRef From) request;
         do
             request = await heard.Reader.ReadAsync().AsTask().WaitAsync(_patience);
-        while (request.Message is string);
+        while (request.Message is Sounding);
         Assert.IsType<PredictRequest>(request.Message);
         await gone.CancelAsync();
         await Assert.ThrowsAnyAsync<OperationCanceledException>(() => asked);

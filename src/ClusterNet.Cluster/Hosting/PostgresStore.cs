@@ -16,9 +16,6 @@ internal sealed class PostgresStore : INodeStore
     // a node whose cable was pulled in the middle of a transaction keeps its locks until the server gives it up, by itself after hours: whoever goes on with its job would wait for them
     private const string GivesUp = "-c idle_in_transaction_session_timeout=20s";
 
-    // how poolers in front of a server refuse options
-    private const string ProtocolViolation = "08P01";
-
     private readonly string _connectionString;
 
     private PostgresStore(NpgsqlConnectionStringBuilder builder, string id)
@@ -55,6 +52,13 @@ internal sealed class PostgresStore : INodeStore
         }
     }
 
+    /// <summary>The same, for sessions whose open transactions the server gives up when their client falls silent. What the user's own options say comes last, and counts.</summary>
+    public static NpgsqlConnectionStringBuilder GivingUp(NpgsqlConnectionStringBuilder given) =>
+        new(given.ConnectionString) { Options = string.IsNullOrEmpty(given.Options) ? GivesUp : $"{GivesUp} {given.Options}" };
+
+    /// <summary>Whether it was a protocol violation to ask for that: poolers in front of a server say so. Then there is nothing but to do without.</summary>
+    public static bool RefusesOptions(PostgresException refused) => refused.SqlState == PostgresErrorCodes.ProtocolViolation;
+
     /// <summary>Connects and makes the tables where they are missing.</summary>
     /// <exception cref="ClusterException">the database does not answer or refuses</exception>
     public static async Task<PostgresStore> OpenAsync(string connectionString, CancellationToken cancel)
@@ -69,7 +73,7 @@ internal sealed class PostgresStore : INodeStore
             {
                 return await OpenAsync(GivingUp(builder), patience.Token).ConfigureAwait(false);
             }
-            catch (PostgresException refused) when (refused.SqlState == ProtocolViolation)
+            catch (PostgresException refused) when (RefusesOptions(refused))
             {
                 return await OpenAsync(builder, patience.Token).ConfigureAwait(false);
             }
@@ -92,10 +96,6 @@ internal sealed class PostgresStore : INodeStore
         await connection.OpenAsync(cancel).ConfigureAwait(false);
         return new PostgresStore(builder, await PrepareAsync(connection, cancel).ConfigureAwait(false));
     }
-
-    /// <summary>What the user's own options say comes last, and counts.</summary>
-    private static NpgsqlConnectionStringBuilder GivingUp(NpgsqlConnectionStringBuilder given) =>
-        new(given.ConnectionString) { Options = string.IsNullOrEmpty(given.Options) ? GivesUp : $"{GivesUp} {given.Options}" };
 
     private static async Task<string> PrepareAsync(NpgsqlConnection connection, CancellationToken cancel)
     {

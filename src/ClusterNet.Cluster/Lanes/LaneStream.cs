@@ -23,7 +23,7 @@ internal sealed class LaneStream : ILaneSource, IDisposable
     public LaneStream(Socket socket)
     {
         _socket = socket;
-        if (socket.AddressFamily == AddressFamily.Unix)
+        if (IsLocal)
         {
             // it does not grow by itself as that of TCP does; the system takes what it allows
             socket.SendBufferSize = LocalBufferBytes;

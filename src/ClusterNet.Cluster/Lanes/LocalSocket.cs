@@ -38,13 +38,16 @@ internal static class LocalSocket
         }
     }
 
-    /// <summary>Connects by a name; null where nobody listens by it here.</summary>
+    /// <summary>Connects by a name; null where nobody listens by it here, or has no room now.</summary>
     public static Socket? Connect(string name)
     {
         var socket = Make();
         try
         {
+            // who listens but has no room would have it wait, for as long as it likes
+            socket.Blocking = false;
             socket.Connect(At(name));
+            socket.Blocking = true;
             return socket;
         }
         catch (SocketException)
@@ -54,7 +57,9 @@ internal static class LocalSocket
         }
     }
 
-    private static Socket Make() => new(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
+    /// <summary>Where a name leads.</summary>
+    public static UnixDomainSocketEndPoint At(string name) => new("\0" + name);
 
-    private static UnixDomainSocketEndPoint At(string name) => new("\0" + name);
+    /// <summary>One of its kind, not connected.</summary>
+    public static Socket Make() => new(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
 }

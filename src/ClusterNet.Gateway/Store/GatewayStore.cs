@@ -56,20 +56,18 @@ public sealed class GatewayStore : IDisposable
     /// <exception cref="ClusterException">it can't be used</exception>
     public static GatewayStore Open(string dataDirectory, string? postgres)
     {
-        var store = postgres is null ? OfFile(dataDirectory) : OfPostgres(postgres);
+        var store = postgres is null ? OfFile(dataDirectory) : OfPostgres(postgres, givesUp: true);
         try
         {
-            using var connection = store.Connect();
-            if (postgres is null)
+            try
             {
-                using var tables = Command(connection, SqliteTables);
-                tables.ExecuteNonQuery();
-                return store;
+                store.MakeTables();
             }
-            using var transaction = connection.BeginTransaction();
-            using var command = Command(connection, string.Create(CultureInfo.InvariantCulture, $"SELECT pg_advisory_xact_lock({StartLock});{PostgresTables}"), transaction);
-            command.ExecuteNonQuery();
-            transaction.Commit();
+            catch (PostgresException refused) when (PostgresStore.RefusesOptions(refused))
+            {
+                store = OfPostgres(postgres!, givesUp: false);
+                store.MakeTables();
+            }
             return store;
         }
         catch (Exception exception) when (exception is DbException or TimeoutException or InvalidOperationException)
@@ -131,6 +129,21 @@ public sealed class GatewayStore : IDisposable
     /// <summary>A parameter's name as statements have it: SQLite's provider would look for it under each of its prefixes first, with each execution.</summary>
     internal static string Named(string name) => $"@{name}";
 
+    private void MakeTables()
+    {
+        using var connection = Connect();
+        if (!_isPostgres)
+        {
+            using var tables = Command(connection, SqliteTables);
+            tables.ExecuteNonQuery();
+            return;
+        }
+        using var transaction = connection.BeginTransaction();
+        using var command = Command(connection, string.Create(CultureInfo.InvariantCulture, $"SELECT pg_advisory_xact_lock({StartLock});{PostgresTables}"), transaction);
+        command.ExecuteNonQuery();
+        transaction.Commit();
+    }
+
     private static GatewayStore OfFile(string dataDirectory)
     {
         var path = Path.Combine(dataDirectory, FileName);
@@ -145,11 +158,13 @@ public sealed class GatewayStore : IDisposable
         return new GatewayStore(new SqliteConnectionStringBuilder { DataSource = path, DefaultTimeout = 30 }.ToString(), false, $"SQLite, {path}");
     }
 
-    private static GatewayStore OfPostgres(string connectionString)
+    private static GatewayStore OfPostgres(string connectionString, bool givesUp)
     {
         if (PostgresStore.Fault(connectionString) is { } fault)
             throw new Core.Faults.InputException("store.postgres", fault);
         var builder = new NpgsqlConnectionStringBuilder(connectionString) { PersistSecurityInfo = false, ApplicationName = "clusternet gateway", Timeout = 15 };
+        if (givesUp)
+            builder = PostgresStore.GivingUp(builder);
         return new GatewayStore(builder.ConnectionString, true, string.Create(CultureInfo.InvariantCulture, $"PostgreSQL, {builder.Host}:{builder.Port}/{builder.Database}"));
     }
 }

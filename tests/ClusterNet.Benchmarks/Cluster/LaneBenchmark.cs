@@ -144,12 +144,12 @@ internal sealed class LaneBenchmark : IAsyncDisposable
                 remotes.Add(second.Rate);
                 laneAllocated.Add(first.Allocated);
                 remoteAllocated.Add(second.Allocated);
-                Say($"{Name(size)}: {LaneName} {first.Rate:0} MB/s and {first.Allocated:0} bytes allocated a message, Akka.Remote {second.Rate:0} MB/s and {second.Allocated:0}");
+                Say($"{Name(size)}: lane {first.Rate:0} MB/s and {first.Allocated:0} bytes allocated a message, Akka.Remote {second.Rate:0} MB/s and {second.Allocated:0}");
             }
-            figures.Add(Of($"{LaneName}: goodput at {Name(size)} over Akka.Remote's", size == Mega ? 8 : double.NaN, Better.Higher, "ratio", ratios));
-            figures.Add(Of($"{LaneName}: goodput at {Name(size)}", double.NaN, Better.Higher, "MB/s", lanes));
+            figures.Add(Of($"lane: goodput at {Name(size)} over Akka.Remote's", size == Mega ? 8 : double.NaN, Better.Higher, "ratio", ratios));
+            figures.Add(Of($"lane: goodput at {Name(size)}", double.NaN, Better.Higher, "MB/s", lanes));
             figures.Add(Of($"Akka.Remote: goodput at {Name(size)}", double.NaN, Better.Higher, "MB/s", remotes));
-            figures.Add(Of($"{LaneName}: allocated on both sides for a message of {Name(size)}", double.NaN, Better.Lower, "bytes", laneAllocated));
+            figures.Add(Of($"lane: allocated on both sides for a message of {Name(size)}", double.NaN, Better.Lower, "bytes", laneAllocated));
             figures.Add(Of($"Akka.Remote: allocated on both sides for a message of {Name(size)}", double.NaN, Better.Lower, "bytes", remoteAllocated));
         }
         return figures;

@@ -269,6 +269,23 @@ public sealed class LaneByLocalSocketTests() : LaneTests(isLocal: true)
         shard.ExpectMsg<Commands.Push>().Gradient.Release();
     }
 
+    /// <summary>Whoever listens and accepts nobody, a node that hangs or a stranger who took the name, must not hold up who would otherwise go by TCP.</summary>
+    [Fact]
+    public async Task Who_has_no_room_is_not_waited_for()
+    {
+        const int Room = 2;
+        var (listening, name) = LocalSocket.Listen(Room);
+        using (listening)
+        {
+            var connected = new List<Socket?>();
+            for (var i = 0; i < 2 * (Room + 1); i++)
+                connected.Add(await Task.Run(() => LocalSocket.Connect(name)).WaitAsync(TimeSpan.FromSeconds(30)));
+            connected.ForEach(socket => socket?.Dispose());
+            Assert.NotNull(connected[0]);
+            Assert.Null(connected[^1]);
+        }
+    }
+
     [Theory]
     [InlineData("clusternet-lane-0123456789abcdef0123456789abcdef", true)]
     [InlineData("clusternet-lane-0123456789abcdef0123456789abcde", false)]

@@ -22,7 +22,7 @@ internal sealed class Stranger : IDisposable
 
     /// <param name="local">the name of a local socket</param>
     public Stranger(string local)
-        : this(LocalSocket.Connect(local) ?? throw new InvalidOperationException("nobody listens there"))
+        : this(Connected(local))
     {
     }
 
@@ -35,6 +35,14 @@ internal sealed class Stranger : IDisposable
     }
 
     public LaneStream Stream { get; }
+
+    // unlike a node it waits until there is room
+    private static Socket Connected(string local)
+    {
+        var socket = LocalSocket.Make();
+        socket.Connect(LocalSocket.At(local));
+        return socket;
+    }
 
     /// <summary>Says that it is a node of the cluster, as anybody may where there is no TLS.</summary>
     public Stranger Introduce(LaneTestNode to, int? uid = null, string cluster = LaneTestNode.Cluster, string from = "akka.tcp://lanes@10.0.0.1:1")

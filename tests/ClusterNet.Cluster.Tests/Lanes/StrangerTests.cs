@@ -194,9 +194,8 @@ public abstract class StrangerTests(bool isLocal)
     /// <summary>Two nodes, the second of which is visited by strangers.</summary>
     private sealed class Nodes : IAsyncDisposable
     {
-        private long _step;
-
         private readonly bool _isLocal;
+        private long _step;
 
         public Nodes(bool isLocal, LaneSettings? settings = null)
         {

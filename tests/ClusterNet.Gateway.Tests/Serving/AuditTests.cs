@@ -243,6 +243,9 @@ public sealed class AuditTests : IDisposable
     {
         await using var database = await PostgresDatabase.CreateAsync();
         using var store = GatewayStore.Open(_folder.FullName, database.ConnectionString);
+        using (var connection = store.Connect())
+        using (var command = GatewayStore.Command(connection, "SHOW idle_in_transaction_session_timeout"))
+            Assert.Equal("20s", command.ExecuteScalar());
         using (GatewayStore.Open(_folder.FullName, database.ConnectionString))
         using (var one = new AuditLog(store, "gateway", NullLogger.Instance))
         using (var two = new AuditLog(store, "gateway", NullLogger.Instance))

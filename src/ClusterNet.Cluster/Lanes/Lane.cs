@@ -56,6 +56,9 @@ public sealed class Lane : IExtension
     /// <summary>The name of the socket for nodes of this machine; null where there is none.</summary>
     internal string? Local => _listener?.Local;
 
+    /// <summary>Peers that write to memory of this node.</summary>
+    internal int SharedMemories => _listener?.SharedMemories ?? 0;
+
     /// <summary>What it has done so far.</summary>
     public LaneStatistics Statistics => (_node?.Counters ?? new LaneCounters()).Read(_node?.Memory.Out ?? 0);
 

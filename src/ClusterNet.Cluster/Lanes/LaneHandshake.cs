@@ -15,7 +15,7 @@ internal sealed record LaneNode(string Cluster, Address Address, int Uid);
 
 /// <summary>
 /// How the two sides of a connection get to know each other: the one that connects says who it is and whom it means, the other one whether it is that. Eight bytes of magic, two of version, two with a length,
-/// then a message.
+/// then a message. Where both can share memory, the answer is followed by a byte that brings it.
 /// </summary>
 internal static class LaneHandshake
 {
@@ -26,9 +26,9 @@ internal static class LaneHandshake
     private static ReadOnlySpan<byte> Magic => "CNetLane"u8;
 
     /// <summary>The connecting side.</summary>
-    /// <returns>the most bytes of tensors that the peer takes in one message</returns>
+    /// <returns>the most bytes of tensors that the peer takes in one message, and whether it sends memory now</returns>
     /// <exception cref="LaneViolationException">the peer is no lane, or not the one that is meant</exception>
-    public static long Introduce(LaneStream stream, LaneNode self, LaneNode peer)
+    public static (long MaxFrameBytes, bool SharesMemory) Introduce(LaneStream stream, LaneNode self, LaneNode peer, bool takesMemory)
     {
         Write(stream, new Wire.LaneHello
         {
@@ -37,29 +37,34 @@ internal static class LaneHandshake
             FromUid = self.Uid,
             ToAddress = peer.Address.ToString(),
             ToUid = peer.Uid,
+            TakesMemory = takesMemory,
         });
         var answer = Read<Wire.LaneAnswer>(stream, out _);
         return answer.Verdict == Wire.LaneAnswer.Types.Verdict.Accepted
-            ? answer.MaxFrameBytes
+            ? (answer.MaxFrameBytes, takesMemory && answer.SharesMemory)
             : throw new LaneViolationException($"the peer refuses: {answer.Verdict}");
     }
 
     /// <summary>The listening side, its first half: hears who the peer is, and refuses it where it means another node.</summary>
-    /// <returns>who the peer is</returns>
+    /// <returns>who the peer is, and whether it could write to memory</returns>
     /// <exception cref="LaneViolationException">the peer is no lane, or means another node</exception>
-    public static LaneNode Hear(LaneStream stream, LaneNode self)
+    public static (LaneNode Peer, bool TakesMemory) Hear(LaneStream stream, LaneNode self)
     {
         var hello = Read<Wire.LaneHello>(stream, out var version);
         var verdict = Judge(hello, version, self, out var from);
         if (verdict == Wire.LaneAnswer.Types.Verdict.Accepted)
-            return from!;
+            return (from!, hello.TakesMemory);
         Write(stream, new Wire.LaneAnswer { Verdict = verdict, MaxFrameBytes = 0 });
         throw new LaneViolationException($"it is refused: {verdict}");
     }
 
     /// <summary>The listening side, its second half: from here on the peer sends frames.</summary>
-    public static void Accept(LaneStream stream, long maxFrameBytes) =>
-        Write(stream, new Wire.LaneAnswer { Verdict = Wire.LaneAnswer.Types.Verdict.Accepted, MaxFrameBytes = maxFrameBytes });
+    public static void Accept(LaneStream stream, long maxFrameBytes)
+    {
+        Write(stream, new Wire.LaneAnswer { Verdict = Wire.LaneAnswer.Types.Verdict.Accepted, MaxFrameBytes = maxFrameBytes, SharesMemory = stream.SharesMemory });
+        if (stream.SharesMemory)
+            stream.SendRing();
+    }
 
     private static Wire.LaneAnswer.Types.Verdict Judge(Wire.LaneHello hello, ushort version, LaneNode self, out LaneNode? from)
     {

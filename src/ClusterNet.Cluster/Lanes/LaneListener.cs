@@ -44,6 +44,16 @@ internal sealed class LaneListener : IDisposable
     /// <summary>The name of the socket for nodes of this machine; null where there is none.</summary>
     public string? Local { get; }
 
+    /// <summary>Peers that memory is shared with.</summary>
+    public int SharedMemories
+    {
+        get
+        {
+            lock (_gate)
+                return _guests.Values.Count(guest => guest.Stream.SharesMemory);
+        }
+    }
+
     /// <exception cref="ClusterException">the address can't be listened on</exception>
     public static LaneListener Start(LaneNodeContext lane)
     {
@@ -162,11 +172,28 @@ internal sealed class LaneListener : IDisposable
         using var deadline = new Timer(_ => stream.Close(), null, _lane.Settings.HandshakeTimeout, Timeout.InfiniteTimeSpan);
         if (_lane.Settings.Tls is { } tls)
             stream.AuthenticateAsServer(tls.ServerOptions());
-        var guest = new Guest(LaneHandshake.Hear(stream, _lane.Self), stream);
+        var (peer, takesMemory) = LaneHandshake.Hear(stream, _lane.Self);
+        var guest = new Guest(peer, stream);
         Replace(guest);
+        if (takesMemory)
+            ShareMemory(stream);
         LaneHandshake.Accept(stream, _lane.Settings.MaxFrameBytes);
         _lane.Log.Debug("lane: {Address} is connected", guest.Node.Address);
         return guest;
+    }
+
+    private void ShareMemory(LaneStream stream)
+    {
+        if (!stream.MayShareMemory || SharedMemories >= _lane.Settings.MaxSharedMemories)
+            return;
+        try
+        {
+            stream.MakeRing();
+        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException or NotSupportedException or EntryPointNotFoundException)
+        {
+            _lane.Log.Info("lane: no memory is shared with a node of this machine, its messages come by the socket: {Reason}", exception.Message);
+        }
     }
 
     /// <summary>A peer that comes again has given up its last connection: what still lies there is not to be told after what comes now.</summary>

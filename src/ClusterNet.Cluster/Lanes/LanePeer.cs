@@ -26,6 +26,7 @@ internal sealed class LanePeer(LaneNodeContext lane, Address address)
     private LaneStream? _ready;
     private LaneFrame? _begun;
     private bool _isWriting;
+    private bool _takesMemory = lane.Settings.MaxSharedMemories > 0;
     private long _mostBytes;
     private long _queuedBytes;
     private bool _isRunning;
@@ -99,7 +100,7 @@ internal sealed class LanePeer(LaneNodeContext lane, Address address)
         {
             isWritten = frame.Write(stream, BeginBytes, mayWait: false);
         }
-        catch (Exception exception) when (exception is IOException or SocketException or ObjectDisposedException)
+        catch (Exception exception) when (exception is IOException or SocketException or ObjectDisposedException or LaneViolationException)
         {
             isOver = true;
             stream.Close();
@@ -133,7 +134,7 @@ internal sealed class LanePeer(LaneNodeContext lane, Address address)
             using var stream = Connect(at);
             _mostBytes = Introduce(stream, peer, at);
             connected = peer;
-            lane.Log.Debug("lane: connected to {Address} at {Where}", address, stream.IsLocal ? "its local socket" : $"{at.Host}:{at.Port}");
+            lane.Log.Debug("lane: connected to {Address} at {Where}", address, stream.SharesMemory ? "memory that it shares" : stream.IsLocal ? "its local socket" : $"{at.Host}:{at.Port}");
             stream.BeginWriting();
             LaneThread.Start($"lane to {address.Host}:{address.Port}, its end", () => AwaitEnd(stream));
             lock (_gate)
@@ -188,7 +189,24 @@ internal sealed class LanePeer(LaneNodeContext lane, Address address)
         using var deadline = new Timer(_ => stream.Close(), null, lane.Settings.HandshakeTimeout, Timeout.InfiniteTimeSpan);
         if (lane.Settings.Tls is { } tls)
             stream.AuthenticateAsClient(tls.ClientOptions(at.Host));
-        return LaneHandshake.Introduce(stream, lane.Self, peer);
+        var (most, sharesMemory) = LaneHandshake.Introduce(stream, lane.Self, peer, _takesMemory && stream.MayShareMemory);
+        if (sharesMemory)
+            TakeMemory(stream);
+        return most;
+    }
+
+    private void TakeMemory(LaneStream stream)
+    {
+        try
+        {
+            stream.ReceiveRing();
+        }
+        catch
+        {
+            // the next connection does without
+            _takesMemory = false;
+            throw;
+        }
     }
 
     // nothing comes back on this connection but its end

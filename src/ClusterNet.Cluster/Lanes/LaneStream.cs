@@ -5,6 +5,7 @@ namespace ClusterNet.Cluster.Lanes;
 
 /// <summary>
 /// A connection, plain or TLS, read and written by blocking calls on threads of its own: libtorch keeps all cores and the thread pool busy, and a thread that the kernel wakes is not behind them in any queue.
+/// Where it has a <see cref="SharedRing"/> all that follows the handshake goes through that, and the socket carries no more than a byte for who waits, and the end.
 /// </summary>
 internal sealed class LaneStream : ILaneSource, IDisposable
 {
@@ -13,10 +14,15 @@ internal sealed class LaneStream : ILaneSource, IDisposable
     private const int FreeTurns = 16;
     private const int LocalBufferBytes = 4 << 20;
 
+    // who waits is called by a byte, and seldom by more before it comes to take them
+    private const int Calls = 16;
+
     private static readonly TimeSpan Tick = TimeSpan.FromSeconds(1);
 
     private readonly Socket _socket;
+    private readonly AutoResetEvent _room = new(false);
     private Stream _stream;
+    private bool _isAtEnd;
     private volatile bool _isClosed;
     private int _turns;
 
@@ -45,6 +51,28 @@ internal sealed class LaneStream : ILaneSource, IDisposable
 
     /// <summary>Whether <see cref="Close"/> was called.</summary>
     public bool IsClosed => _isClosed;
+
+    /// <summary>Whether memory may be shared with the peer: it is of this machine, and nothing is encrypted.</summary>
+    public bool MayShareMemory => IsLocal && _stream is not SslStream;
+
+    /// <summary>Whether it is.</summary>
+    public bool SharesMemory => Ring is not null;
+
+    /// <summary>What all goes through after the handshake; null for the connection itself.</summary>
+    public SharedRing? Ring { get; private set; }
+
+    /// <summary>Makes memory that the peer can write to.</summary>
+    /// <exception cref="IOException">the system has none</exception>
+    public void MakeRing() => Ring = new SharedRing(SealedMemory.Create(SharedRing.FileBytes));
+
+    /// <summary>Gives it to the peer: it is read from here on.</summary>
+    /// <exception cref="IOException">the connection broke</exception>
+    public void SendRing() => SealedMemory.Send(_socket, Ring!.Memory);
+
+    /// <summary>Takes the memory that the peer has made: it is written to from here on.</summary>
+    /// <exception cref="LaneViolationException">it is none that can be trusted</exception>
+    /// <exception cref="IOException">it can't be mapped, or the connection broke</exception>
+    public void ReceiveRing() => Ring = new SharedRing(SealedMemory.Receive(_socket, SharedRing.FileBytes));
 
     public void AuthenticateAsServer(SslServerAuthenticationOptions options)
     {
@@ -87,22 +115,15 @@ internal sealed class LaneStream : ILaneSource, IDisposable
         while (written < bytes.Length)
         {
             var rest = bytes[written..];
-            written += _socket.Send(rest[..Math.Min(rest.Length, TurnBytes)], SocketFlags.None, out var error);
-            if (error == SocketError.WouldBlock)
-            {
-                if (!mayWait)
-                    break;
-                _socket.Poll(Tick, SelectMode.SelectWrite);
-                ObjectDisposedException.ThrowIf(_isClosed, this);
-            }
-            else if (error != SocketError.Success)
-            {
-                throw new IOException(new SocketException((int)error).Message);
-            }
-            else if (mayWait)
-            {
+            var part = rest[..Math.Min(rest.Length, TurnBytes)];
+            var taken = Ring is null ? Send(part) : Put(part);
+            written += taken;
+            if (taken > 0 && mayWait)
                 TakeTurns();
-            }
+            else if (taken == 0 && !mayWait)
+                break;
+            else if (taken == 0)
+                AwaitRoom();
         }
         return written;
     }
@@ -115,8 +136,13 @@ internal sealed class LaneStream : ILaneSource, IDisposable
             ReadByte();
             return;
         }
-        while (!_isClosed && !_socket.Poll(Tick, SelectMode.SelectRead))
+        while (!_isClosed)
         {
+            if (!_socket.Poll(Tick, SelectMode.SelectRead))
+                continue;
+            if (Ring is null || !TakeCalls())
+                return;
+            _room.Set();
         }
     }
 
@@ -126,11 +152,11 @@ internal sealed class LaneStream : ILaneSource, IDisposable
     {
         while (bytes.Length > TurnBytes)
         {
-            _stream.ReadExactly(bytes[..TurnBytes]);
+            ReadPart(bytes[..TurnBytes]);
             bytes = bytes[TurnBytes..];
             TakeTurns();
         }
-        _stream.ReadExactly(bytes);
+        ReadPart(bytes);
     }
 
     /// <summary>Waits for the next byte, however long that takes.</summary>
@@ -138,7 +164,7 @@ internal sealed class LaneStream : ILaneSource, IDisposable
     public int ReadByte()
     {
         Span<byte> one = stackalloc byte[1];
-        return _stream.Read(one) == 0 ? -1 : one[0];
+        return ReadSome(one) == 0 ? -1 : one[0];
     }
 
     /// <summary>Nothing was there to read or write for a while.</summary>
@@ -152,6 +178,85 @@ internal sealed class LaneStream : ILaneSource, IDisposable
     {
         _isClosed = true;
         _socket.Dispose();
+        _room.Set();
+    }
+
+    private int Send(ReadOnlySpan<byte> bytes)
+    {
+        var sent = _socket.Send(bytes, SocketFlags.None, out var error);
+        return error switch
+        {
+            SocketError.Success => sent,
+            SocketError.WouldBlock => 0,
+            _ => throw new IOException(new SocketException((int)error).Message),
+        };
+    }
+
+    private int Put(ReadOnlySpan<byte> bytes)
+    {
+        ObjectDisposedException.ThrowIf(_isClosed, this);
+        var put = Ring!.Write(bytes);
+        if (put > 0 && Ring.WakesReader())
+            Call();
+        return put;
+    }
+
+    private void AwaitRoom()
+    {
+        if (Ring is null)
+            _socket.Poll(Tick, SelectMode.SelectWrite);
+        else if (Ring.WriterMustWait())
+            _room.WaitOne(Tick);
+        ObjectDisposedException.ThrowIf(_isClosed, this);
+    }
+
+    private void ReadPart(Span<byte> bytes)
+    {
+        if (Ring is null)
+        {
+            _stream.ReadExactly(bytes);
+            return;
+        }
+        while (bytes.Length > 0)
+        {
+            var read = ReadSome(bytes);
+            if (read == 0)
+                throw new EndOfStreamException();
+            bytes = bytes[read..];
+        }
+    }
+
+    private int ReadSome(Span<byte> bytes)
+    {
+        if (Ring is null)
+            return _stream.Read(bytes);
+        while (true)
+        {
+            ObjectDisposedException.ThrowIf(_isClosed, this);
+            var taken = Ring.Take(bytes);
+            if (taken > 0)
+            {
+                if (Ring.WakesWriter())
+                    Call();
+                return taken;
+            }
+            // what was written before the end is still to be read
+            if (_isAtEnd)
+                return 0;
+            if (Ring.ReaderMustWait())
+                _isAtEnd = !AwaitCall();
+        }
+    }
+
+    // who is not blocking and finds no room for a byte has told the peer often enough
+    private void Call() => Send([0]);
+
+    private bool AwaitCall() => _stream.Read(stackalloc byte[Calls]) > 0;
+
+    private bool TakeCalls()
+    {
+        var read = _socket.Receive(stackalloc byte[Calls], SocketFlags.None, out var error);
+        return error == SocketError.WouldBlock || (error == SocketError.Success && read > 0);
     }
 
     // A long stream of tensors would keep heartbeats and questions waiting for a core, for many milliseconds each; a single message must not wait behind computations.
@@ -166,6 +271,7 @@ internal sealed class LaneStream : ILaneSource, IDisposable
     {
         Close();
         _stream.Dispose();
+        Ring?.Dispose();
     }
 }
 

@@ -11,6 +11,7 @@ internal static class LocalSocket
 {
     private const string Prefix = "clusternet-lane-";
     private const int RandomBytes = 16;
+    private const int ConnectMilliseconds = 100;
 
     /// <summary>Whether this system has such names.</summary>
     public static bool IsSupported => OperatingSystem.IsLinux();
@@ -44,10 +45,10 @@ internal static class LocalSocket
         var socket = Make();
         try
         {
-            // who listens but has no room would have it wait, for as long as it likes
-            socket.Blocking = false;
+            // Who listens but has no room would have it wait, for as long as it likes. It is no matter for a socket that does not block: .NET would watch that for ever, and wake a thread whenever the peer has read.
+            socket.SendTimeout = ConnectMilliseconds;
             socket.Connect(At(name));
-            socket.Blocking = true;
+            socket.SendTimeout = 0;
             return socket;
         }
         catch (SocketException)

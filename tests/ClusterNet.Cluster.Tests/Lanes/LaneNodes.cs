@@ -10,6 +10,26 @@ using static ClusterNet.Cluster.Parameters.ParameterProtocol;
 
 namespace ClusterNet.Cluster.Tests.Lanes;
 
+/// <summary>How a connection carries messages.</summary>
+public enum LaneWay
+{
+    /// <summary>As between machines, or containers.</summary>
+    Tcp,
+
+    /// <summary>On one machine, where memory can't be shared.</summary>
+    LocalSocket,
+
+    /// <summary>On one machine.</summary>
+    SharedMemory,
+}
+
+/// <summary>Settings with which nodes that could do more go one way.</summary>
+internal static class LaneWays
+{
+    public static LaneSettings By(this LaneSettings settings, LaneWay way) =>
+        settings with { HasLocalSocket = way != LaneWay.Tcp, MaxSharedMemories = way == LaneWay.SharedMemory ? settings.MaxSharedMemories : 0 };
+}
+
 /// <summary>An actor system on loopback with a lane of its own, and what tests need of it.</summary>
 internal sealed class LaneTestNode : IAsyncDisposable
 {

@@ -12,8 +12,8 @@ using Wire = ClusterNet.Cluster.Serialization.Wire;
 namespace ClusterNet.Cluster.Tests.Lanes;
 
 /// <summary>Between two nodes a message with tensors arrives as it was, in order, at most once and within bounds; the sender's holds come back; on one node it is passed by reference.</summary>
-/// <param name="isLocal">whether they connect by a local socket</param>
-public abstract class LaneTests(bool isLocal)
+/// <param name="way">how they are connected</param>
+public abstract class LaneTests(LaneWay way)
 {
     // every pattern of bits, so every NaN too
     private static readonly Gen<float[]> Values = Gen.Int.Select(BitConverter.Int32BitsToSingle).Array[0, 5000];
@@ -233,14 +233,72 @@ public abstract class LaneTests(bool isLocal)
         Assert.Contains($"127.0.0.1:{port}", Assert.Throws<ClusterException>(() => LaneListener.Start(context)).Message, StringComparison.Ordinal);
     }
 
-    private LaneTestNode Node(LaneSettings? settings = null, int port = 0) => new((settings ?? new LaneSettings()) with { HasLocalSocket = isLocal }, port);
+    private LaneTestNode Node(LaneSettings? settings = null, int port = 0) => new((settings ?? new LaneSettings()).By(way), port);
 }
 
 /// <summary>As nodes of different machines, or containers, are connected.</summary>
-public sealed class LaneByTcpTests() : LaneTests(isLocal: false);
+public sealed class LaneByTcpTests() : LaneTests(LaneWay.Tcp);
 
 /// <summary>As nodes of one machine are connected.</summary>
-public sealed class LaneByLocalSocketTests() : LaneTests(isLocal: true)
+public sealed class LaneBySharedMemoryTests() : LaneTests(LaneWay.SharedMemory)
+{
+    [Fact]
+    public async Task As_many_as_may_share_memory_and_the_others_messages_arrive_too()
+    {
+        await using var node = new LaneTestNode(new LaneSettings { MaxSharedMemories = 2 });
+        var shard = node.Probe();
+        for (var peers = 1; peers <= 4; peers++)
+        {
+            await using var peer = new LaneTestNode();
+            peer.Lane.Tell(peer.See(node, shard), LaneMessages.Push(peers, 1, 2, 3), peer.Probe());
+            shard.ExpectMsg<Commands.Push>(push => push.Step == peers).Gradient.Release();
+            Assert.Equal(1, node.Lane.SharedMemories);
+            // who leaves makes room
+            await peer.DisposeAsync();
+            node.AwaitAssert(() => Assert.Equal(0, node.Lane.SharedMemories));
+        }
+        await using var first = new LaneTestNode();
+        await using var second = new LaneTestNode();
+        await using var third = new LaneTestNode();
+        foreach (var peer in new[] { first, second, third })
+        {
+            peer.Lane.Tell(peer.See(node, shard), LaneMessages.Push(9, 4, 5), peer.Probe());
+            shard.ExpectMsg<Commands.Push>().Gradient.Release();
+        }
+        Assert.Equal(2, node.Lane.SharedMemories);
+    }
+
+    [Fact]
+    public async Task A_peer_that_scribbles_over_the_memory_loses_the_connection_and_who_tells_it_something_is_not_harmed()
+    {
+        await using var one = new LaneTestNode();
+        await using var two = new LaneTestNode();
+        var (listening, name) = LocalSocket.Listen(4);
+        using (listening)
+        {
+            var actor = await two.System.ActorSelection($"/user/{LaneProtocol.ActorName}").ResolveOne(TimeSpan.FromSeconds(30));
+            Assert.True(await actor.GracefulStop(TimeSpan.FromSeconds(30)));
+            two.System.ActorOf(LaneActor.PropsFor(new LaneProtocol.Replies.At("127.0.0.1", two.Lane.Port, two.Uid) { Local = name }), LaneProtocol.ActorName);
+            var target = one.See(two, two.Probe());
+            one.Lane.Tell(target, LaneMessages.Push(1, 1), one.Probe());
+            using var hostile = new LaneStream(await listening.AcceptAsync());
+            Assert.True(LaneHandshake.Hear(hostile, new LaneNode(LaneTestNode.Cluster, two.Address, two.Uid)).TakesMemory);
+            hostile.MakeRing();
+            LaneHandshake.Accept(hostile, 1 << 20);
+            one.AwaitAssert(() => Assert.Equal(1, one.Lane.Statistics.SentMessages));
+            // more was read than was ever written
+            RandomAccess.Write(hostile.Ring!.Memory, BitConverter.GetBytes(1L << 40), 128);
+            var push = LaneMessages.Push(2, 2);
+            one.Lane.Tell(target, push, one.Probe());
+            one.AwaitAssert(() => Assert.True(LaneMessages.IsReleased(push.Gradient.Buffer)));
+            Assert.Equal(1, one.Lane.Statistics.DroppedMessages);
+            one.AwaitAssert(() => Assert.Equal(0, one.Lane.Statistics.QueuedBytes));
+        }
+    }
+}
+
+/// <summary>As nodes of one machine are connected where the system gives no memory to share.</summary>
+public sealed class LaneByLocalSocketTests() : LaneTests(LaneWay.LocalSocket)
 {
     [Fact]
     public async Task They_need_no_address_of_each_other()

@@ -7,7 +7,7 @@ using static ClusterNet.Cluster.Parameters.ParameterProtocol;
 namespace ClusterNet.Cluster.Tests.Lanes;
 
 /// <summary>With TLS on, nodes of one authority talk, and nobody else gets as far as a message.</summary>
-/// <param name="isLocal">whether they connect by a local socket</param>
+/// <param name="isLocal">whether they connect by a local socket; no memory is shared then</param>
 public abstract class LaneTlsTests(bool isLocal) : IDisposable
 {
     private readonly TestAuthority _own = new();

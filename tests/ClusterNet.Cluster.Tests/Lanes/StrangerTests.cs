@@ -5,15 +5,15 @@ using static ClusterNet.Cluster.Parameters.ParameterProtocol;
 namespace ClusterNet.Cluster.Tests.Lanes;
 
 /// <summary>Whatever comes over a connection, it ends that connection and nothing else: nothing is told to an actor, nothing is held, and other peers go on.</summary>
-/// <param name="isLocal">whether they come by the local socket</param>
-public abstract class StrangerTests(bool isLocal)
+/// <param name="way">how they come</param>
+public abstract class StrangerTests(LaneWay way)
 {
     private static readonly Gen<byte[]> Noise = Gen.Byte.Array[0, 300];
 
     [Fact]
     public async Task Noise_instead_of_a_handshake_is_refused()
     {
-        await using var nodes = new Nodes(isLocal);
+        await using var nodes = new Nodes(way);
         await Task.Run(() => Noise.Sample(
             noise =>
             {
@@ -30,7 +30,7 @@ public abstract class StrangerTests(bool isLocal)
     [Fact]
     public async Task A_handshake_with_any_byte_changed_or_cut_short_harms_nobody()
     {
-        await using var nodes = new Nodes(isLocal);
+        await using var nodes = new Nodes(way);
         var hello = Hello(nodes.Two);
         await Task.Run(() => Gen.Select(Gen.Int[0, hello.Length - 1], Gen.Byte, Gen.Int[0, hello.Length]).Sample(
             (position, value, cut) =>
@@ -50,7 +50,7 @@ public abstract class StrangerTests(bool isLocal)
     [Fact]
     public async Task Noise_after_a_handshake_ends_the_connection()
     {
-        await using var nodes = new Nodes(isLocal);
+        await using var nodes = new Nodes(way);
         await Task.Run(() => Noise.Sample(
             noise =>
             {
@@ -67,7 +67,7 @@ public abstract class StrangerTests(bool isLocal)
     [Fact]
     public async Task A_frame_with_any_byte_changed_or_cut_short_harms_nobody()
     {
-        await using var nodes = new Nodes(isLocal);
+        await using var nodes = new Nodes(way);
         var nobody = new string('x', 40);
         var frame = Stranger.Frame($"akka.tcp://lanes@127.0.0.1:{nodes.Two.Address.Port}/user/{nobody}");
         await Task.Run(() => Gen.Select(Gen.Select(Gen.Int[0, frame.Length - 1], Gen.Byte).Array[0, 3], Gen.Int[0, 2 * frame.Length]).Sample(
@@ -89,7 +89,7 @@ public abstract class StrangerTests(bool isLocal)
     [Fact]
     public async Task A_frame_that_lies_is_refused_before_anything_is_allocated_for_it()
     {
-        await using var nodes = new Nodes(isLocal, new LaneSettings { MaxFrameBytes = 1 << 20, ReceiveBytes = 1 << 20 });
+        await using var nodes = new Nodes(way, new LaneSettings { MaxFrameBytes = 1 << 20, ReceiveBytes = 1 << 20 });
         var here = nodes.Shard.Ref.Path.ToSerializationFormatWithAddress(nodes.Two.Address);
         foreach (var frame in new[]
         {
@@ -128,7 +128,7 @@ public abstract class StrangerTests(bool isLocal)
     [Fact]
     public async Task Who_means_another_incarnation_another_cluster_or_another_node_is_refused()
     {
-        await using var nodes = new Nodes(isLocal);
+        await using var nodes = new Nodes(way);
         using (var late = nodes.Visitor())
             Assert.Contains("OtherNode", Assert.Throws<LaneViolationException>(() => late.Introduce(nodes.Two, nodes.Two.Uid + 1)).Message, StringComparison.Ordinal);
         using (var lost = nodes.Visitor())
@@ -141,7 +141,7 @@ public abstract class StrangerTests(bool isLocal)
     [Fact]
     public async Task Who_does_not_introduce_itself_in_time_is_put_out_and_so_is_who_is_too_many()
     {
-        await using var nodes = new Nodes(isLocal, new LaneSettings { HandshakeTimeout = TimeSpan.FromSeconds(3), MaxStrangers = 3 });
+        await using var nodes = new Nodes(way, new LaneSettings { HandshakeTimeout = TimeSpan.FromSeconds(3), MaxStrangers = 3 });
         var silent = Enumerable.Range(0, 12).Select(_ => nodes.Visitor()).ToList();
         silent.ForEach(stranger => stranger.Say("C"u8));
         silent.ForEach(stranger => stranger.AwaitEnd());
@@ -153,7 +153,7 @@ public abstract class StrangerTests(bool isLocal)
     [Fact]
     public async Task Who_falls_silent_in_a_frame_is_put_out_and_who_is_silent_between_frames_is_not()
     {
-        await using var nodes = new Nodes(isLocal, new LaneSettings { StallTimeout = TimeSpan.FromMilliseconds(300) });
+        await using var nodes = new Nodes(way, new LaneSettings { StallTimeout = TimeSpan.FromMilliseconds(300) });
         nodes.AssertUnharmed();
         var here = nodes.Shard.Ref.Path.ToSerializationFormatWithAddress(nodes.Two.Address);
         using var stranger = nodes.Visitor().Introduce(nodes.Two);
@@ -167,7 +167,7 @@ public abstract class StrangerTests(bool isLocal)
     [Fact]
     public async Task A_peer_that_comes_again_takes_the_place_of_its_last_connection()
     {
-        await using var nodes = new Nodes(isLocal);
+        await using var nodes = new Nodes(way);
         var here = nodes.Shard.Ref.Path.ToSerializationFormatWithAddress(nodes.Two.Address);
         using var first = nodes.Visitor().Introduce(nodes.Two);
         using var second = nodes.Visitor().Introduce(nodes.Two);
@@ -192,15 +192,15 @@ public abstract class StrangerTests(bool isLocal)
     }
 
     /// <summary>Two nodes, the second of which is visited by strangers.</summary>
-    private sealed class Nodes : IAsyncDisposable
+    internal sealed class Nodes : IAsyncDisposable
     {
-        private readonly bool _isLocal;
+        private readonly LaneWay _way;
         private long _step;
 
-        public Nodes(bool isLocal, LaneSettings? settings = null)
+        public Nodes(LaneWay way, LaneSettings? settings = null)
         {
-            _isLocal = isLocal;
-            Two = new LaneTestNode(settings);
+            _way = way;
+            Two = new LaneTestNode((settings ?? new LaneSettings()).By(way));
             Shard = Two.Probe("shard");
         }
 
@@ -210,7 +210,7 @@ public abstract class StrangerTests(bool isLocal)
 
         public Akka.TestKit.TestProbe Shard { get; }
 
-        public Stranger Visitor() => _isLocal ? new Stranger(Two.Lane.Local!) : new Stranger(Two.Lane.Port);
+        public Stranger Visitor() => _way == LaneWay.Tcp ? new Stranger(Two.Lane.Port) : new Stranger(Two.Lane.Local!) { TakesMemory = _way == LaneWay.SharedMemory };
 
         /// <summary>A true peer's messages still arrive, and nobody else's have, and then nothing is held or waiting.</summary>
         public void AssertUnharmed()
@@ -245,7 +245,50 @@ public abstract class StrangerTests(bool isLocal)
 }
 
 /// <summary>By the port.</summary>
-public sealed class StrangerByTcpTests() : StrangerTests(isLocal: false);
+public sealed class StrangerByTcpTests() : StrangerTests(LaneWay.Tcp);
 
 /// <summary>From the same machine.</summary>
-public sealed class StrangerByLocalSocketTests() : StrangerTests(isLocal: true);
+public sealed class StrangerByLocalSocketTests() : StrangerTests(LaneWay.LocalSocket);
+
+/// <summary>From the same machine, where memory is shared with them once they have introduced themselves.</summary>
+public sealed class StrangerBySharedMemoryTests() : StrangerTests(LaneWay.SharedMemory)
+{
+    [Fact]
+    public async Task Noise_in_the_memory_itself_harms_nobody()
+    {
+        await using var nodes = new Nodes(LaneWay.SharedMemory);
+        var frame = Stranger.Frame(nodes.Shard.Ref.Path.ToSerializationFormatWithAddress(nodes.Two.Address));
+        // where positions and flags are, mostly, and now and then among the bytes
+        var places = Gen.Frequency((5, Gen.Int[0, 63].Select(word => word * 8)), (1, Gen.Int[4096, 8192]));
+        await Task.Run(() => Gen.Select(Gen.Select(places, Gen.Long).Array[1, 6], Gen.Int[0, frame.Length]).Sample(
+            (scribbles, cut) =>
+            {
+                using var stranger = nodes.Visitor().Introduce(nodes.Two);
+                stranger.Say(frame.AsSpan(0, cut));
+                foreach (var (offset, value) in scribbles)
+                    stranger.Scribble(offset, value);
+                stranger.Call();
+                stranger.Stop();
+                stranger.AwaitEnd();
+            },
+            iter: 200,
+            threads: 1));
+        nodes.AssertUnharmed();
+    }
+
+    [Theory]
+    [InlineData(-1)]
+    [InlineData(long.MinValue)]
+    [InlineData(long.MaxValue)]
+    [InlineData(SharedRing.Capacity + 1)]
+    public async Task Who_claims_to_have_written_what_can_not_be_is_refused(long written)
+    {
+        await using var nodes = new Nodes(LaneWay.SharedMemory);
+        using var stranger = nodes.Visitor().Introduce(nodes.Two);
+        stranger.Scribble(0, written);
+        stranger.Call();
+        stranger.AwaitEnd();
+        nodes.AssertUnharmed();
+        Assert.Equal(1, nodes.Two.Lane.Statistics.Refused);
+    }
+}

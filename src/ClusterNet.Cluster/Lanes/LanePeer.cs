@@ -118,7 +118,8 @@ internal sealed class LanePeer(LaneNodeContext lane, Address address)
             {
                 _isWriting = false;
                 _isBroken |= isOver;
-                Monitor.Pulse(_gate);
+                if (_isBroken || _queue.Count > 0)
+                    Monitor.Pulse(_gate);
             }
         }
         Finish(frame, isWritten);

@@ -6,6 +6,9 @@ internal interface ILaneSource
     /// <summary>Whether nobody waits for what comes any more.</summary>
     bool IsClosed { get; }
 
+    /// <summary>The memory that it comes through, and where words may lie that do not; null where there is none.</summary>
+    SharedRing? Ring { get; }
+
     /// <summary>Waits for the next byte.</summary>
     /// <returns>-1 where the peer closed</returns>
     int ReadByte();

@@ -14,9 +14,10 @@ internal sealed class LaneViolationException(string message) : Exception(message
 
 /// <summary>
 /// The start of every frame, all numbers little-endian: bytes of the recipient's path, of the sender's, of the manifest, tensors (each 16 bits), bytes of the head (32 bits); then for each tensor the number
-/// of its 4-byte words (32 bits); then paths, manifest and head; then the words of the tensors. What the words mean stands in the head.
+/// of its 4-byte words (32 bits); then paths, manifest and head; then the words of the tensors. What the words mean stands in the head. Where the highest bit of the number of tensors is set, there is one, and in
+/// place of its words a byte tells where they lie in the memory that both sides share.
 /// </summary>
-internal readonly record struct FrameStart(int Recipient, int Sender, int Manifest, int Tensors, int Head)
+internal readonly record struct FrameStart(int Recipient, int Sender, int Manifest, int Tensors, int Head, bool IsPlaced = false)
 {
     public const int Bytes = 12;
 
@@ -30,6 +31,7 @@ internal readonly record struct FrameStart(int Recipient, int Sender, int Manife
     public const int MaxTensors = 256;
 
     private const int MaxManifest = 64;
+    private const ushort Placed = 0x8000;
 
     /// <summary>Bytes up to the first word, without this.</summary>
     public int Rest => (Tensors * sizeof(int)) + Recipient + Sender + Manifest + Head;
@@ -38,13 +40,15 @@ internal readonly record struct FrameStart(int Recipient, int Sender, int Manife
     public static FrameStart Read(ReadOnlySpan<byte> bytes)
     {
         var head = BinaryPrimitives.ReadUInt32LittleEndian(bytes[8..]);
+        var tensors = BinaryPrimitives.ReadUInt16LittleEndian(bytes[6..]);
         var start = new FrameStart(
             BinaryPrimitives.ReadUInt16LittleEndian(bytes),
             BinaryPrimitives.ReadUInt16LittleEndian(bytes[2..]),
             BinaryPrimitives.ReadUInt16LittleEndian(bytes[4..]),
-            BinaryPrimitives.ReadUInt16LittleEndian(bytes[6..]),
-            (int)Math.Min(head, int.MaxValue));
-        if (start.Head > MaxHead || start.Recipient is 0 or > MaxPath || start.Sender > MaxPath || start.Manifest is 0 or > MaxManifest || start.Tensors > MaxTensors)
+            tensors & ~Placed,
+            (int)Math.Min(head, int.MaxValue),
+            (tensors & Placed) != 0);
+        if (start.Head > MaxHead || start.Recipient is 0 or > MaxPath || start.Sender > MaxPath || start.Manifest is 0 or > MaxManifest || start.Tensors > MaxTensors || (start.IsPlaced && start.Tensors != 1))
             throw new LaneViolationException($"{start} is beyond what a frame may have");
         return start;
     }
@@ -57,7 +61,7 @@ internal readonly record struct FrameStart(int Recipient, int Sender, int Manife
         BinaryPrimitives.WriteUInt16LittleEndian(bytes, (ushort)Recipient);
         BinaryPrimitives.WriteUInt16LittleEndian(bytes[2..], (ushort)Sender);
         BinaryPrimitives.WriteUInt16LittleEndian(bytes[4..], (ushort)Manifest);
-        BinaryPrimitives.WriteUInt16LittleEndian(bytes[6..], (ushort)Tensors);
+        BinaryPrimitives.WriteUInt16LittleEndian(bytes[6..], (ushort)(Tensors | (IsPlaced ? Placed : 0)));
         BinaryPrimitives.WriteUInt32LittleEndian(bytes[8..], (uint)Head);
     }
 }
@@ -69,14 +73,16 @@ internal sealed class LaneFrame
     private const int SmallBytes = 16 << 10;
 
     private readonly byte[] _start;
-    private readonly int _startLength;
+    private readonly FrameStart _counts;
     private readonly IReadOnlyList<TensorPayload> _tensors;
-    private readonly int _segments;
+    private int _startLength;
+    private int _segments;
     private int _segment;
     private int _offset;
 
-    private LaneFrame(byte[] start, int startLength, IReadOnlyList<TensorPayload> tensors, bool isGathered, long tensorBytes)
+    private LaneFrame(FrameStart counts, byte[] start, int startLength, IReadOnlyList<TensorPayload> tensors, bool isGathered, long tensorBytes)
     {
+        _counts = counts;
         _start = start;
         _startLength = startLength;
         _tensors = tensors;
@@ -105,7 +111,8 @@ internal sealed class LaneFrame
         var isGathered = length + tensorBytes <= SmallBytes;
         if (isGathered)
             length += (int)tensorBytes;
-        var bytes = ArrayPool<byte>.Shared.Rent(length);
+        // and one that tells where its words lie
+        var bytes = ArrayPool<byte>.Shared.Rent(length + 1);
         start.Write(bytes);
         var rest = bytes.AsSpan(FrameStart.Bytes, length - FrameStart.Bytes);
         foreach (var tensor in tensors)
@@ -129,7 +136,7 @@ internal sealed class LaneFrame
                 rest = rest[words.Length..];
             }
         }
-        return new LaneFrame(bytes, length, tensors, isGathered, tensorBytes);
+        return new LaneFrame(start, bytes, length, tensors, isGathered, tensorBytes);
     }
 
     /// <summary>Writes what is left of it.</summary>
@@ -139,6 +146,8 @@ internal sealed class LaneFrame
     /// <returns>whether all of it is written</returns>
     public bool Write(LaneStream stream, long most, bool mayWait)
     {
+        if (_segment == 0 && _offset == 0 && stream.Ring is { } ring)
+            Place(ring);
         while (_segment < _segments)
         {
             var segment = _segment == 0 ? _start.AsSpan(0, _startLength) : MemoryMarshal.AsBytes(_tensors[_segment - 1].Span);
@@ -155,6 +164,17 @@ internal sealed class LaneFrame
                 return false;
         }
         return true;
+    }
+
+    /// <summary>Puts its words where the peer reads them, if there is such a place.</summary>
+    private void Place(SharedRing ring)
+    {
+        // words that are with the rest already need none, and what has found a place has it
+        if (_segments != 2 || ring.Place(MemoryMarshal.AsBytes(_tensors[0].Span)) is not { } slot)
+            return;
+        (_counts with { IsPlaced = true }).Write(_start);
+        _start[_startLength++] = (byte)slot;
+        _segments = 1;
     }
 
     /// <summary>Gives the message's holds back. Once.</summary>

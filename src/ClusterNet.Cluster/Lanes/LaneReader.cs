@@ -63,14 +63,17 @@ internal sealed class LaneReader(ILaneSource stream, ExtendedActorSystem system,
             throw new LaneViolationException("it sends a message for an actor of another node");
         if (!ActorCache.IsAlive(recipient))
         {
-            Skip(words * sizeof(float));
+            if (start.IsPlaced)
+                Lend().Dispose();
+            else
+                Skip(words * sizeof(float));
             counters.NobodyThere();
             return true;
         }
-        var buffers = memory.Take(_lengths.AsSpan(0, start.Tensors), () => stream.IsClosed, waits);
+        var buffers = start.IsPlaced ? Borrow() : memory.Take(_lengths.AsSpan(0, start.Tensors), () => stream.IsClosed, waits);
         if (buffers is null)
             return false;
-        var message = Receive(codec, at + start.Manifest, start.Head, buffers);
+        var message = Receive(codec, at + start.Manifest, start.Head, buffers, start.IsPlaced);
         counters.Received(FrameStart.Bytes + start.Rest + (words * sizeof(float)));
         recipient.Tell(message, sender);
         return true;
@@ -93,12 +96,22 @@ internal sealed class LaneReader(ILaneSource stream, ExtendedActorSystem system,
         return words;
     }
 
-    private object Receive(LaneCodec codec, int headOffset, int headLength, TensorBuffer[] buffers)
+    private TensorBuffer[]? Borrow() => memory.Borrow(_lengths[0], Lend, () => stream.IsClosed, waits) is { } buffer ? [buffer] : null;
+
+    /// <summary>The words that lie in shared memory.</summary>
+    private IMemoryOwner<float> Lend()
+    {
+        Span<byte> slot = stackalloc byte[1];
+        stream.Read(slot);
+        return stream.Ring is { } ring ? ring.Lend(slot[0], _lengths[0]) : throw new LaneViolationException("it tells of words in memory, and shares none");
+    }
+
+    private object Receive(LaneCodec codec, int headOffset, int headLength, TensorBuffer[] buffers, bool arePlaced)
     {
         var tensors = new Received(buffers);
         try
         {
-            foreach (var buffer in buffers)
+            foreach (var buffer in arePlaced ? [] : buffers)
                 stream.Read(MemoryMarshal.AsBytes(buffer.Span));
             var message = codec.Read(_rest, headOffset, headLength, tensors);
             tensors.CheckAllTaken();

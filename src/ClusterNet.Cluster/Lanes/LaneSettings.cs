@@ -18,7 +18,7 @@ public sealed record LaneSettings
     /// <summary>Whether nodes on the same machine connect by a <see cref="LocalSocket"/>, where the system has them.</summary>
     public bool HasLocalSocket { get; init; } = true;
 
-    /// <summary>The most peers of the same machine that memory is shared with (<see cref="SharedRing.Capacity"/> bytes each); what others send comes by the socket.</summary>
+    /// <summary>The most peers of the same machine that memory is shared with (<see cref="SharedRing.FileBytes"/> bytes each); what others send comes by the socket.</summary>
     public int MaxSharedMemories { get; init; } = 64;
 
     /// <summary>The certificates of both sides; null for no encryption.</summary>

@@ -1,3 +1,4 @@
+using System.Buffers;
 using ClusterNet.Core.Parameters;
 
 namespace ClusterNet.Cluster.Lanes;
@@ -62,6 +63,29 @@ internal sealed class ReceiveMemory(long limit, long keep)
             throw;
         }
         return Array.ConvertAll(arrays, array => new TensorBuffer(array, new Loan(this, array)));
+    }
+
+    /// <summary>A buffer over memory that somebody else lends, with one hold. It counts as out like any other, so it waits until there is room, too.</summary>
+    /// <param name="length">in values</param>
+    /// <param name="lend">gives the memory</param>
+    /// <param name="isOver">looked at while it waits: no need any more</param>
+    /// <param name="waits">called once if it must wait</param>
+    /// <returns>null where it is over</returns>
+    public TensorBuffer? Borrow(int length, Func<IMemoryOwner<float>> lend, Func<bool> isOver, Action waits)
+    {
+        var bytes = (long)length * sizeof(float);
+        if (!Reserve(bytes, isOver, waits))
+            return null;
+        try
+        {
+            var lent = lend();
+            return new TensorBuffer(lent.Memory, new Borrowed(this, bytes, lent));
+        }
+        catch
+        {
+            Return(bytes, null);
+            throw;
+        }
     }
 
     /// <summary>Lets everyone who waits look whether it is over.</summary>
@@ -135,6 +159,22 @@ internal sealed class ReceiveMemory(long limit, long keep)
             _free.Add(array.Length, stack = []);
         stack.Push(array);
         _kept += bytes;
+    }
+
+    private sealed class Borrowed(ReceiveMemory memory, long bytes, IDisposable lent) : IDisposable
+    {
+        private int _isBack;
+
+        ~Borrowed() => memory.Return(bytes, null);
+
+        public void Dispose()
+        {
+            if (Interlocked.Exchange(ref _isBack, 1) != 0)
+                return;
+            GC.SuppressFinalize(this);
+            lent.Dispose();
+            memory.Return(bytes, null);
+        }
     }
 
     private sealed class Loan(ReceiveMemory memory, float[] array) : IDisposable

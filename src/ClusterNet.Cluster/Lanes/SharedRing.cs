@@ -11,13 +11,13 @@ namespace ClusterNet.Cluster.Lanes;
 /// <remarks>
 /// The other side may write what it likes into the memory: positions are checked when they are read, this side's own is never read from there, and bytes are copied out before anybody looks at them.
 /// </remarks>
-internal sealed unsafe class SharedRing : IDisposable
+internal sealed unsafe partial class SharedRing : IDisposable
 {
     /// <summary>The most bytes on their way: a part of a model's gradient, and little enough to stay in the cache that cores share.</summary>
     public const int Capacity = 4 << 20;
 
     /// <summary>Bytes of the memory that it takes.</summary>
-    public const long FileBytes = Head + Capacity;
+    public const long FileBytes = SlotsStart + (SlotCount * (long)SlotBytes);
 
     // bytes so far, and who waits, each away from the others, so that cores don't take them from each other
     private const int Written = 0;
@@ -25,6 +25,7 @@ internal sealed unsafe class SharedRing : IDisposable
     private const int ReaderWaits = 256;
     private const int WriterWaits = 384;
     private const int Head = 4096;
+    private const int SlotsStart = Head + Capacity;
 
     private readonly MemoryMappedFile _file;
     private readonly MemoryMappedViewAccessor _view;
@@ -153,6 +154,8 @@ internal sealed unsafe class SharedRing : IDisposable
         }
 
         public ref long Word(int offset) => ref *(long*)(_start + offset);
+
+        public Span<byte> Slot(int slot) => new(_start + SlotsStart + ((long)slot * SlotBytes), SlotBytes);
 
         /// <summary>From a position to the end of the ring.</summary>
         public Span<byte> Data(long position)

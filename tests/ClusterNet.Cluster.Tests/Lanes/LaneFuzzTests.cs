@@ -30,14 +30,18 @@ public sealed class LaneFuzzTests
             Stranger.Frame(here, lengths: [uint.MaxValue]),
             Stranger.Frame(here, lengths: [1, 2]),
             Stranger.Frame(here, manifest: "P:pulled"),
+            Stranger.Placed(here, 0),
+            [.. Stranger.Placed(here, 1), .. Stranger.Placed(here, SharedRing.SlotCount - 1, SharedRing.SlotBytes / sizeof(float))],
             [],
         ];
+        using var ring = new SharedRing(SealedMemory.Create(SharedRing.FileBytes));
         var memory = new ReceiveMemory(_settings.ReceiveBytes, 0);
         var changes = Gen.Select(Gen.Int[0, 4], Gen.Int[0, 4095], Gen.Byte).Array[0, 6];
         await Task.Run(() => Gen.Select(Gen.Int[0, seeds.Length - 1], changes).Sample(
             (seed, made) =>
             {
-                var source = new Bytes(Changed(seeds[seed], made));
+                // every other peer shares no memory
+                var source = new Bytes(Changed(seeds[seed], made), made.Length % 2 == 0 ? ring : null);
                 try
                 {
                     new LaneReader(source, node.System, _settings, memory, new LaneCounters(), () => { }).Run();
@@ -49,7 +53,7 @@ public sealed class LaneFuzzTests
             },
             iter: _inputs,
             threads: 1));
-        node.AwaitAssert(() => Assert.Equal(0, memory.Out));
+        node.AwaitAssert(() => Assert.Equal((0, 0), (memory.Out, ring.Lent)));
     }
 
     private static byte[] Changed(byte[] seed, (int Kind, int Position, byte Value)[] changes)
@@ -72,11 +76,13 @@ public sealed class LaneFuzzTests
     }
 
     /// <summary>A connection whose other side wrote all that it had, and ended.</summary>
-    private sealed class Bytes(byte[] bytes) : ILaneSource
+    private sealed class Bytes(byte[] bytes, SharedRing? ring) : ILaneSource
     {
         private int _at;
 
         public bool IsClosed => false;
+
+        public SharedRing? Ring => ring;
 
         public int ReadByte() => _at == bytes.Length ? -1 : bytes[_at++];
 

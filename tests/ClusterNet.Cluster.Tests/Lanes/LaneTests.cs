@@ -269,6 +269,35 @@ public sealed class LaneBySharedMemoryTests() : LaneTests(LaneWay.SharedMemory)
     }
 
     [Fact]
+    public async Task What_finds_no_place_because_others_are_held_arrives_all_the_same()
+    {
+        await using var one = new LaneTestNode();
+        await using var two = new LaneTestNode();
+        var shard = two.Probe();
+        var target = one.See(two, shard);
+        var worker = one.Probe();
+        var held = new List<Commands.Push>();
+        // more than there are places, and then more than the ring has room for
+        for (var step = 0; step < 3 * SharedRing.SlotCount; step++)
+        {
+            var values = Enumerable.Repeat((float)step, SharedRing.SlotBytes / sizeof(float) - step).ToArray();
+            one.Lane.Tell(target, LaneMessages.Push(step, values), worker);
+            held.Add(shard.ExpectMsg<Commands.Push>());
+        }
+        foreach (var (step, push) in held.Index())
+        {
+            Assert.Equal(SharedRing.SlotBytes / sizeof(float) - step, push.Gradient.Length);
+            Assert.False(push.Gradient.Span.ContainsAnyExcept(step));
+        }
+        // the order of the places does not matter
+        foreach (var push in Enumerable.Reverse(held))
+            push.Gradient.Release();
+        one.AwaitAssert(() => Assert.Equal((0, 0), (one.Lane.Statistics.QueuedBytes, two.Lane.Statistics.HeldBytes)));
+        one.Lane.Tell(target, LaneMessages.Push(99, new float[100_000]), worker);
+        shard.ExpectMsg<Commands.Push>(push => push.Step == 99).Gradient.Release();
+    }
+
+    [Fact]
     public async Task A_peer_that_scribbles_over_the_memory_loses_the_connection_and_who_tells_it_something_is_not_harmed()
     {
         await using var one = new LaneTestNode();

@@ -61,6 +61,32 @@ public sealed class ReceiveMemoryTests
     }
 
     [Fact]
+    public async Task What_others_lend_counts_until_it_is_released()
+    {
+        var memory = new ReceiveMemory(1000, 1000);
+        var lender = new Lender(new float[200]);
+        var borrowed = memory.Borrow(200, () => lender, () => false, () => { })!;
+        Assert.Equal(800, memory.Out);
+        var waits = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        var waiting = Task.Run(() => memory.Borrow(100, () => new Lender(new float[100]), () => false, waits.SetResult));
+        await waits.Task.WaitAsync(TimeSpan.FromSeconds(60));
+        Assert.Equal((800, false), (memory.Out, lender.IsBack));
+        borrowed.Release();
+        Assert.True(lender.IsBack);
+        (await waiting.WaitAsync(TimeSpan.FromSeconds(60)))!.Release();
+        // it is the lender's
+        Assert.Equal((0, 0), (memory.Out, memory.Kept));
+    }
+
+    [Fact]
+    public void What_can_not_be_lent_does_not_count()
+    {
+        var memory = new ReceiveMemory(1000, 0);
+        Assert.Throws<LaneViolationException>(() => memory.Borrow(100, () => throw new LaneViolationException("no"), () => false, () => { }));
+        Assert.Equal(0, memory.Out);
+    }
+
+    [Fact]
     public void What_was_lost_without_a_release_comes_back()
     {
         var memory = new ReceiveMemory(1000, 1000);
@@ -74,4 +100,11 @@ public sealed class ReceiveMemoryTests
     private static void Lose(ReceiveMemory memory) => Assert.Equal(2, Take(memory, 100, 50)!.Length);
 
     private static TensorBuffer[]? Take(ReceiveMemory memory, params int[] lengths) => memory.Take(lengths, () => false, () => { });
+
+    private sealed record Lender(Memory<float> Memory) : System.Buffers.IMemoryOwner<float>
+    {
+        public bool IsBack { get; private set; }
+
+        public void Dispose() => IsBack = true;
+    }
 }

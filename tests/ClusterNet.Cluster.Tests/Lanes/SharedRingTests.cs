@@ -1,4 +1,6 @@
+using System.Runtime.InteropServices;
 using ClusterNet.Cluster.Lanes;
+using ClusterNet.Core.Parameters;
 using CsCheck;
 
 namespace ClusterNet.Cluster.Tests.Lanes;
@@ -114,6 +116,93 @@ public sealed class SharedRingTests : IDisposable
         Assert.Throws<ObjectDisposedException>(() => _writer.Write(new byte[1]));
         // the other side has it mapped by itself
         Assert.Equal(0, _reader.Take(new byte[1]));
+    }
+
+    [Fact]
+    public void Words_in_a_place_are_not_written_over_while_anybody_holds_them()
+    {
+        var steps = Gen.Select(Gen.Int[0, 2], Gen.Int[1, SharedRing.SlotBytes / sizeof(float)], Gen.Int[0, SharedRing.SlotCount - 1]).Array[1, 30];
+        var held = new List<(TensorBuffer Buffer, float[] Values)>();
+        var next = 1;
+        steps.Sample(
+            made =>
+            {
+                foreach (var (kind, length, which) in made)
+                {
+                    if (kind > 0)
+                    {
+                        var values = Enumerable.Repeat((float)next++, length).ToArray();
+                        var slot = _writer.Place(MemoryMarshal.AsBytes(values.AsSpan()));
+                        Assert.Equal(held.Count == SharedRing.SlotCount, slot is null);
+                        if (slot is { } place)
+                            held.Add((Lend(place, length), values));
+                    }
+                    else if (which < held.Count)
+                    {
+                        held[which].Buffer.Release();
+                        held.RemoveAt(which);
+                    }
+                    Assert.Equal(held.Count, _reader.Lent);
+                    Assert.All(held, one => Assert.True(one.Buffer.Span.SequenceEqual(one.Values)));
+                }
+            },
+            iter: 50,
+            threads: 1);
+        Assert.True(next > 2 * SharedRing.SlotCount, "no place was used twice");
+    }
+
+    [Fact]
+    public void Words_are_held_by_several_and_there_after_the_connection_has_ended()
+    {
+        float[] values = [1, 2, 3];
+        var buffer = Lend(_writer.Place(MemoryMarshal.AsBytes(values.AsSpan()))!.Value, values.Length).Share();
+        _reader.Dispose();
+        _writer.Dispose();
+        buffer.Release();
+        Assert.Equal(values, buffer.Span.ToArray());
+        buffer.Release();
+        Assert.Throws<ObjectDisposedException>(() => buffer.Span.Length);
+        Assert.Throws<ObjectDisposedException>(() => _reader.Lend(1, 3));
+    }
+
+    [Fact]
+    public void Holders_that_are_lost_give_their_places_back()
+    {
+        for (var i = 0; i < SharedRing.SlotCount; i++)
+            Lose();
+        Assert.Null(_writer.Place(new byte[4]));
+        for (var i = 0; i < 100 && _reader.Lent > 0; i++)
+        {
+            GC.Collect();
+            GC.WaitForPendingFinalizers();
+        }
+        Assert.NotNull(_writer.Place(new byte[4]));
+
+        [System.Runtime.CompilerServices.MethodImpl(System.Runtime.CompilerServices.MethodImplOptions.NoInlining)]
+        void Lose() => _reader.Lend(_writer.Place(new byte[4])!.Value, 1);
+    }
+
+    [Fact]
+    public void Too_many_words_find_no_place() => Assert.Null(_writer.Place(new byte[SharedRing.SlotBytes + 4]));
+
+    [Theory]
+    [InlineData(-1, 3)]
+    [InlineData(SharedRing.SlotCount, 3)]
+    [InlineData(255, 3)]
+    [InlineData(1, SharedRing.SlotBytes / sizeof(float) + 1)]
+    [InlineData(1, int.MaxValue)]
+    [InlineData(0, 3)]
+    public void A_place_that_can_not_be_is_not_believed(int slot, int length)
+    {
+        using var words = _reader.Lend(0, 3);
+        Assert.Throws<LaneViolationException>(() => _reader.Lend(slot, length));
+        Assert.Equal(1, _reader.Lent);
+    }
+
+    private TensorBuffer Lend(int slot, int length)
+    {
+        var lent = _reader.Lend(slot, length);
+        return new TensorBuffer(lent.Memory, lent);
     }
 
     /// <summary>As another process has it, which got its own handle.</summary>

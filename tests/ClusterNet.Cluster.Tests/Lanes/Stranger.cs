@@ -153,6 +153,15 @@ internal sealed class Stranger : IDisposable
         return bytes.ToArray();
     }
 
+    /// <summary>A frame whose words lie in a place of the shared memory.</summary>
+    public static byte[] Placed(string recipient, byte slot, int words = 3)
+    {
+        var frame = Frame(recipient, head: Push(words), lengths: [(uint)words], words: 0);
+        // the highest bit of the number of tensors
+        frame[7] |= 0x80;
+        return [.. frame, slot];
+    }
+
     public static byte[] Push(int length) => new Wire.ShardPush
     {
         Shard = new Wire.Shard { Job = "job", Index = 0 },

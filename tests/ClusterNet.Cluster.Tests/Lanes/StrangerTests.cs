@@ -248,7 +248,19 @@ public abstract class StrangerTests(LaneWay way)
 public sealed class StrangerByTcpTests() : StrangerTests(LaneWay.Tcp);
 
 /// <summary>From the same machine.</summary>
-public sealed class StrangerByLocalSocketTests() : StrangerTests(LaneWay.LocalSocket);
+public sealed class StrangerByLocalSocketTests() : StrangerTests(LaneWay.LocalSocket)
+{
+    [Fact]
+    public async Task Who_tells_of_words_in_memory_and_shares_none_is_refused()
+    {
+        await using var nodes = new Nodes(LaneWay.LocalSocket);
+        using var stranger = nodes.Visitor().Introduce(nodes.Two);
+        stranger.Say(Stranger.Placed(nodes.Shard.Ref.Path.ToSerializationFormatWithAddress(nodes.Two.Address), 0));
+        stranger.AwaitEnd();
+        nodes.AssertUnharmed();
+        Assert.Equal(1, nodes.Two.Lane.Statistics.Refused);
+    }
+}
 
 /// <summary>From the same machine, where memory is shared with them once they have introduced themselves.</summary>
 public sealed class StrangerBySharedMemoryTests() : StrangerTests(LaneWay.SharedMemory)
@@ -274,6 +286,52 @@ public sealed class StrangerBySharedMemoryTests() : StrangerTests(LaneWay.Shared
             iter: 200,
             threads: 1));
         nodes.AssertUnharmed();
+    }
+
+    [Theory]
+    [InlineData(SharedRing.SlotCount, 3)]
+    [InlineData(255, 3)]
+    [InlineData(0, SharedRing.SlotBytes / sizeof(float) + 1)]
+    public async Task Who_tells_of_words_where_none_can_be_is_refused(byte slot, int words)
+    {
+        await using var nodes = new Nodes(LaneWay.SharedMemory);
+        var here = nodes.Shard.Ref.Path.ToSerializationFormatWithAddress(nodes.Two.Address);
+        using var stranger = nodes.Visitor().Introduce(nodes.Two);
+        stranger.Say(Stranger.Placed(here, slot, words));
+        stranger.AwaitEnd();
+        nodes.AssertUnharmed();
+        Assert.Equal(1, nodes.Two.Lane.Statistics.Refused);
+    }
+
+    [Fact]
+    public async Task Words_that_are_still_read_are_not_told_of_again()
+    {
+        await using var nodes = new Nodes(LaneWay.SharedMemory);
+        var here = nodes.Shard.Ref.Path.ToSerializationFormatWithAddress(nodes.Two.Address);
+        using var stranger = nodes.Visitor().Introduce(nodes.Two);
+        stranger.Say(Stranger.Placed(here, 2));
+        var push = nodes.Shard.ExpectMsg<Commands.Push>();
+        stranger.Say(Stranger.Placed(here, 2));
+        stranger.AwaitEnd();
+        // its connection is over, and it is read all the same
+        Assert.Equal(3, push.Gradient.Span.Length);
+        push.Gradient.Release();
+        nodes.AssertUnharmed();
+        Assert.Equal(1, nodes.Two.Lane.Statistics.Refused);
+    }
+
+    [Fact]
+    public async Task Words_for_nobody_are_let_go()
+    {
+        await using var nodes = new Nodes(LaneWay.SharedMemory);
+        var nobody = $"{nodes.Two.Address}/user/nobody";
+        var here = nodes.Shard.Ref.Path.ToSerializationFormatWithAddress(nodes.Two.Address);
+        using var stranger = nodes.Visitor().Introduce(nodes.Two);
+        for (var i = 0; i < 3; i++)
+            stranger.Say(Stranger.Placed(nobody, 1));
+        stranger.Say(Stranger.Placed(here, 1));
+        nodes.Shard.ExpectMsg<Commands.Push>().Gradient.Release();
+        Assert.Equal((3, 0), (nodes.Two.Lane.Statistics.NobodyThere, nodes.Two.Lane.Statistics.Refused));
     }
 
     [Theory]

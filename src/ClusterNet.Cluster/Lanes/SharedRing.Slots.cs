@@ -1,0 +1,113 @@
+using System.Buffers;
+
+namespace ClusterNet.Cluster.Lanes;
+
+/// <summary>
+/// Places behind the ring for the words of one tensor each. The receiver reads them where they lie, and a place is free again when the last who holds them has let go. Unlike what is in the ring they hold up
+/// nothing that comes after them: who finds no place writes into the ring.
+/// </summary>
+internal sealed unsafe partial class SharedRing
+{
+    /// <summary>Places.</summary>
+    public const int SlotCount = 4;
+
+    /// <summary>The most bytes in one.</summary>
+    public const int SlotBytes = 2 << 20;
+
+    private const int Taken = 512;
+    private const int TakenStride = 128;
+
+    private readonly int[] _lent = new int[SlotCount];
+
+    /// <summary>Places that are being read.</summary>
+    public int Lent => _lent.Count(lent => Volatile.Read(ref lent) != 0);
+
+    /// <summary>The writer: puts words into a place. They are the reader's as soon as it is told of them.</summary>
+    /// <returns>the place; null where none is free, or they are too many</returns>
+    /// <exception cref="ObjectDisposedException">this is disposed of</exception>
+    public int? Place(ReadOnlySpan<byte> words)
+    {
+        if (words.Length > SlotBytes)
+            return null;
+        using var mapped = new Mapped(_memory);
+        for (var slot = 0; slot < SlotCount; slot++)
+        {
+            ref var taken = ref mapped.Word(Taken + (slot * TakenStride));
+            if (Volatile.Read(ref taken) != 0)
+                continue;
+            Volatile.Write(ref taken, 1);
+            words.CopyTo(mapped.Slot(slot));
+            return slot;
+        }
+        return null;
+    }
+
+    /// <summary>The reader: the words in a place that it was told of, which is free again when they are disposed of.</summary>
+    /// <param name="slot">the place</param>
+    /// <param name="length">in values</param>
+    /// <exception cref="LaneViolationException">there is no such place, or the words in it are still being read, or they are too many</exception>
+    public IMemoryOwner<float> Lend(int slot, int length)
+    {
+        if (slot is < 0 or >= SlotCount || length > SlotBytes / sizeof(float) || Interlocked.Exchange(ref _lent[slot], 1) != 0)
+            throw new LaneViolationException("it tells of words in a place where none can be");
+        return new Loan(this, slot, length);
+    }
+
+    /// <summary>A place until it is given back, from whatever thread, or lost: the memory stays mapped as long, whatever becomes of the connection.</summary>
+    private sealed class Loan : IMemoryOwner<float>
+    {
+        private readonly SharedRing _ring;
+        private readonly int _slot;
+        private readonly byte* _start;
+        private int _isBack;
+
+        public Loan(SharedRing ring, int slot, int length)
+        {
+            (_ring, _slot) = (ring, slot);
+            ring._memory.AcquirePointer(ref _start);
+            Memory = new Words(this, length).Memory;
+        }
+
+        ~Loan() => GiveBack();
+
+        public Memory<float> Memory { get; }
+
+        public Span<float> Span(int length) => _isBack == 0 ? new Span<float>(_start + SlotsStart + ((long)_slot * SlotBytes), length) : throw new ObjectDisposedException(nameof(Loan));
+
+        public void Dispose()
+        {
+            GC.SuppressFinalize(this);
+            GiveBack();
+        }
+
+        private void GiveBack()
+        {
+            if (_start is null || Interlocked.Exchange(ref _isBack, 1) != 0)
+                return;
+            Volatile.Write(ref _ring._lent[_slot], 0);
+            Volatile.Write(ref *(long*)(_start + Taken + (_slot * TakenStride)), 0);
+            _ring._memory.ReleasePointer();
+        }
+    }
+
+    private sealed class Words(Loan loan, int length) : MemoryManager<float>
+    {
+        public override Span<float> GetSpan() => loan.Span(length);
+
+        public override MemoryHandle Pin(int elementIndex = 0)
+        {
+            fixed (float* first = GetSpan()[elementIndex..])
+                return new MemoryHandle(first, pinnable: this);
+        }
+
+        public override void Unpin()
+        {
+            // nothing moves them
+        }
+
+        protected override void Dispose(bool disposing)
+        {
+            // the loan is, by whoever has it
+        }
+    }
+}

@@ -19,6 +19,9 @@ internal sealed unsafe partial class SharedRing
 
     private readonly int[] _lent = new int[SlotCount];
 
+    // in turn: what was read last is still in the other core's cache, and would have to be fetched from there to be written over
+    private int _nextSlot;
+
     /// <summary>Places that are being read.</summary>
     public int Lent => _lent.Count(lent => Volatile.Read(ref lent) != 0);
 
@@ -30,8 +33,10 @@ internal sealed unsafe partial class SharedRing
         if (words.Length > SlotBytes)
             return null;
         using var mapped = new Mapped(_memory);
-        for (var slot = 0; slot < SlotCount; slot++)
+        for (var tried = 0; tried < SlotCount; tried++)
         {
+            var slot = _nextSlot;
+            _nextSlot = (slot + 1) % SlotCount;
             ref var taken = ref mapped.Word(Taken + (slot * TakenStride));
             if (Volatile.Read(ref taken) != 0)
                 continue;

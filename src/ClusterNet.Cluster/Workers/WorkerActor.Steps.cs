@@ -12,6 +12,9 @@ internal sealed partial class WorkerActor
 {
     private IReadOnlyList<TreeNode> _late = [];
 
+    // some that did not travel as those of a step do
+    private bool _hasExactWeights = true;
+
     /// <summary>What it computes of the step at hand. A codec that loses something is applied to each slice by itself, so that the result does not depend on who has which slices.</summary>
     private IEnumerable<TreeNode> NodesToCompute => _state.Backup is { } backup ? _late.Skip(backup).Take(1)
         : _residuals is null ? _state.NodesOfStep
@@ -68,11 +71,12 @@ internal sealed partial class WorkerActor
         return new ReductionTree.Part(words.Share(), range.Offset, range.Length, part.Statistics);
     }
 
-    /// <summary>Exact weights were pulled for an evaluation: a step is computed with what would have travelled for it.</summary>
+    /// <summary>Exact weights are here from the start, or were pulled for an evaluation: a step is computed with what would have travelled for it.</summary>
     private void RoundWeights()
     {
-        if (Spec.PullCodec == WeightCodec.Bf16)
+        if (Spec.PullCodec == WeightCodec.Bf16 && _hasExactWeights)
             Bf16.Round(_model!.Weights);
+        _hasExactWeights = false;
     }
 
     private void Push(int shard, long step, TreeNode node, ReductionTree.Part part) => _lane.Tell(
@@ -161,6 +165,7 @@ internal sealed partial class WorkerActor
             Bf16.Decode(pulled.Weights.Span, weights);
         else
             pulled.Weights.Span.CopyTo(weights);
+        _hasExactWeights |= pulled.Codec != WeightCodec.Bf16;
         pulled.Weights.Release();
     }
 

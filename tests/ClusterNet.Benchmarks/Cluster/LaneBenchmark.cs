@@ -5,7 +5,7 @@ using ClusterNet.Core.Parameters;
 
 namespace ClusterNet.Benchmarks.Cluster;
 
-/// <summary>The lane between two processes, by TCP as between machines and by a local socket as on one, against a plain socket and against Akka.Remote.</summary>
+/// <summary>The lane between two processes, by TCP as between machines and by shared memory as on one, against a plain socket and against Akka.Remote.</summary>
 internal sealed class LaneBenchmark : IAsyncDisposable
 {
     private const int Kilo = 1 << 10;
@@ -33,7 +33,7 @@ internal sealed class LaneBenchmark : IAsyncDisposable
         _lane = Road.Lane(isLocal);
     }
 
-    private string LaneName => _isLocal ? "lane by a local socket" : "lane";
+    private string LaneName => _isLocal ? "lane by shared memory" : "lane";
 
     /// <summary>Runs all of it.</summary>
     /// <param name="parts">some of <see cref="Parts"/></param>

@@ -15,7 +15,7 @@ namespace ClusterNet.Benchmarks.Cluster;
 internal sealed record Road(ActorSystem System, Action<IActorRef, object, IActorRef> Tell)
 {
     /// <summary>Tensors by the lane.</summary>
-    /// <param name="isLocal">by a local socket, as between nodes of one machine; else by TCP, as between machines</param>
+    /// <param name="isLocal">by shared memory, as between nodes of one machine; else by TCP, as between machines</param>
     public static Road Lane(bool isLocal)
     {
         var config = ConfigurationFactory.ParseString(BenchmarkSerializer.Hocon(tensors: false)).WithFallback(Common).WithFallback(SerializationConfiguration.Config);

@@ -8,7 +8,7 @@ internal sealed class LanePeer : IDisposable
 {
     public const string Command = "lane-peer";
 
-    /// <summary>Follows it where the lane goes by a local socket.</summary>
+    /// <summary>Follows it where the lane goes by shared memory.</summary>
     public const string Local = "local";
 
     private readonly Process _process;

@@ -9,7 +9,7 @@ namespace ClusterNet.Cluster.Lanes;
 /// <see cref="SealedMemory"/>, and uses its half of the methods, one thread at a time. Who has nothing to do says so here, and is woken by whatever else the two are connected by.
 /// </summary>
 /// <remarks>
-/// The other side may write what it likes into the memory: positions are checked when they are read, this side's own is never read from there, and bytes are copied out before anybody looks at them.
+/// The other side may write what it likes into the memory: positions are checked when they are read, this side's own is never read from there, and what a frame says of itself is copied out before anybody looks at it. Values that it changes while they are read are wrong values, no more.
 /// </remarks>
 internal sealed unsafe partial class SharedRing : IDisposable
 {

@@ -129,7 +129,8 @@ internal sealed class NodeProcess : IDisposable
     private void OnOutput(string? line)
     {
         Append(line);
-        if (line is not null && line.StartsWith('{'))
+        // a node that fails says why in a document of several lines, which is for who reads all that it wrote
+        if (line is ['{', .., '}'])
             _ready.TrySetResult(JsonNode.Parse(line)!);
     }
 

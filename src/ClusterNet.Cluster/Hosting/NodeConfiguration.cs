@@ -19,6 +19,7 @@ internal static class NodeConfiguration
           log-dead-letters-during-shutdown = off
           coordinated-shutdown.exit-clr = off
           coordinated-shutdown.run-by-clr-shutdown-hook = off
+          # as a node's
           scheduler.tick-duration = 50ms
           remote.dot-netty.tcp.maximum-frame-size = 1000000b
         }

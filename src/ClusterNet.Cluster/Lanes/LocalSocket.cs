@@ -45,7 +45,7 @@ internal static class LocalSocket
         var socket = Make();
         try
         {
-            // Who listens but has no room would have it wait, for as long as it likes. It is no matter for a socket that does not block: .NET would watch that for ever, and wake a thread whenever the peer has read.
+            // Who listens but has no room would have it wait, for as long as it likes. A socket that connects without blocking is no way out: .NET watches it from then on, and wakes a thread whenever the peer has read.
             socket.SendTimeout = ConnectMilliseconds;
             socket.Connect(At(name));
             socket.SendTimeout = 0;

@@ -130,13 +130,21 @@ public sealed class GradientComputerTests
         using var computer = Fixtures.Computer(model, Fixtures.CrossEntropy, samples);
         var pool = new TensorBufferPool(model.Layout.Length);
         // nodes of one slice, of several, and of none that has samples; empty ranges where two cuts fall together
-        Gen.Select(Gen.Int[0, pool.Length].Array[0, 6], Gen.Int[0, 3].Select(i => new[] { new TreeNode(0, 2), new TreeNode(0, 7), new TreeNode(1, 0), new TreeNode(2, 1) }[i]), Gen.Int[0, 1]).Sample(
-            (cuts, node, step) =>
+        var rents = 0;
+        Gen.Select(Gen.Int[0, pool.Length].Array[0, 6], Gen.Int[0, 3].Select(i => new[] { new TreeNode(0, 2), new TreeNode(0, 7), new TreeNode(1, 0), new TreeNode(2, 1) }[i]), Gen.Int[0, 1], Gen.Int[0, 15]).Sample(
+            (cuts, node, step, rented) =>
             {
                 int[] bounds = [0, .. cuts.Order(), pool.Length];
                 ShardRange[] ranges = [.. bounds.Zip(bounds.Skip(1), (from, to) => new ShardRange(from, to - from))];
                 var whole = computer.ComputeNode(step, node, plan, [new ShardRange(0, pool.Length)], pool);
-                var parts = computer.ComputeNode(step, node, plan, ranges, pool);
+                // some that are gathered are gathered where their reader wants them
+                TensorBuffer? Rent(int i)
+                {
+                    rents += rented >> i & 1;
+                    return (rented >> i & 1) != 0 ? new TensorBufferPool(ranges[i].Length).Rent() : null;
+                }
+
+                var parts = computer.ComputeNode(step, node, plan, ranges, pool, rent: Rent);
                 Assert.Equal(ranges.Select(range => range.Length), parts.Select(part => part.Length));
                 Assert.All(parts, part => Assert.Equal(whole[0].Statistics, part.Statistics));
                 AssertSameBits(whole[0].Span, Whole(parts));
@@ -144,6 +152,7 @@ public sealed class GradientComputerTests
                     part.Release();
             },
             iter: 30, threads: 1);
+        Assert.True(rents > 0, "no part was gathered in a buffer of its own");
     }
 
     /// <summary>A part that lies in one parameter is not copied, and stays as it is while the next gradients are computed, until it is released.</summary>

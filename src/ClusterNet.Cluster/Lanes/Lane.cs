@@ -8,6 +8,7 @@ using Akka.Actor;
 using Akka.Event;
 using Akka.Remote;
 using ClusterNet.Cluster.Serialization;
+using ClusterNet.Core.Parameters;
 
 namespace ClusterNet.Cluster.Lanes;
 
@@ -59,6 +60,9 @@ public sealed class Lane : IExtension
     /// <summary>Peers that write to memory of this node.</summary>
     internal int SharedMemories => _listener?.SharedMemories ?? 0;
 
+    /// <summary>Buffers in other nodes' memory that have holders here.</summary>
+    internal int Rented => _peers.Values.Sum(peer => peer.Rented);
+
     /// <summary>What it has done so far.</summary>
     public LaneStatistics Statistics => (_node?.Counters ?? new LaneCounters()).Read(_node?.Memory.Out ?? 0);
 
@@ -91,6 +95,20 @@ public sealed class Lane : IExtension
         if (_isClosed)
             peer.Close();
         peer.Offer(frame);
+    }
+
+    /// <summary>
+    /// A buffer for values that will be sent to <paramref name="target"/>, of undefined content and with one holder, the caller: it lies in memory that both nodes share, and the lane only has to tell of it. To
+    /// anybody else it is a buffer like others.
+    /// </summary>
+    /// <param name="target">who reads the values</param>
+    /// <param name="length">how many, at the buffer's start and all of them in one message</param>
+    /// <returns>null where there is no such memory, none free, or no use in it for so few values: any other buffer does as well</returns>
+    public TensorBuffer? Rent(IActorRef target, int length)
+    {
+        ArgumentNullException.ThrowIfNull(target);
+        ArgumentOutOfRangeException.ThrowIfNegative(length);
+        return target is not IInternalActorRef { IsLocal: true } && _peers.TryGetValue(target.Path.Address, out var peer) ? peer.Rent(length) : null;
     }
 
     private static string PublicHost(LaneSettings settings, Address self)

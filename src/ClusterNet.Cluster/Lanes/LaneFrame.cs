@@ -69,8 +69,8 @@ internal readonly record struct FrameStart(int Recipient, int Sender, int Manife
 /// <summary>A message on its way out: what precedes its words as bytes, and the buffers that hold the words. Has the message's holds until <see cref="Release"/>.</summary>
 internal sealed class LaneFrame
 {
-    // up to here one write costs less than the copy into it
-    private const int SmallBytes = 16 << 10;
+    /// <summary>The most bytes of a frame whose words are written with the rest of it: up to here one write costs less than the copy into it.</summary>
+    public const int SmallBytes = 16 << 10;
 
     private readonly byte[] _start;
     private readonly FrameStart _counts;

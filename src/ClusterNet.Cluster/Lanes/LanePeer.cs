@@ -1,6 +1,7 @@
 using System.Net.Sockets;
 using Akka.Actor;
 using Akka.Event;
+using ClusterNet.Core.Parameters;
 
 namespace ClusterNet.Cluster.Lanes;
 
@@ -67,6 +68,36 @@ internal sealed class LanePeer(LaneNodeContext lane, Address address)
             Drop(frame);
         else
             Begin(frame, free);
+    }
+
+    /// <summary>Places in the peer's memory that are rented.</summary>
+    public int Rented
+    {
+        get
+        {
+            lock (_gate)
+                return _ready?.Ring?.Rented ?? 0;
+        }
+    }
+
+    /// <summary>Memory that the peer reads where it lies, for words that will be sent to it; null where it has none to spare.</summary>
+    /// <param name="length">in values</param>
+    public TensorBuffer? Rent(int length)
+    {
+        if (length <= LaneFrame.SmallBytes / sizeof(float))
+            return null;
+        SharedRing? ring;
+        lock (_gate)
+            ring = _ready?.Ring;
+        try
+        {
+            return ring?.Rent(length) is { } place ? new TensorBuffer(place.Memory, place) : null;
+        }
+        catch (ObjectDisposedException)
+        {
+            // the connection has just ended
+            return null;
+        }
     }
 
     /// <summary>Ends for good.</summary>

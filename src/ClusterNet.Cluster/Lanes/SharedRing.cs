@@ -157,6 +157,16 @@ internal sealed unsafe partial class SharedRing : IDisposable
 
         public Span<byte> Slot(int slot) => new(_start + SlotsStart + ((long)slot * SlotBytes), SlotBytes);
 
+        /// <summary>The place that words begin in; null where they lie elsewhere, or not at its start.</summary>
+        public int? SlotOf(ReadOnlySpan<byte> words)
+        {
+            fixed (byte* first = words)
+            {
+                var offset = first - _start - SlotsStart;
+                return offset is >= 0 and < (long)SlotCount * SlotBytes && offset % SlotBytes == 0 ? (int)(offset / SlotBytes) : null;
+            }
+        }
+
         /// <summary>From a position to the end of the ring.</summary>
         public Span<byte> Data(long position)
         {

@@ -129,7 +129,7 @@ internal sealed partial class ParameterShardActor
             return;
         _published.Clear();
         var state = _state!;
-        var (weights, _) = state.Selected(publish.Selection);
+        var weights = state.SelectedToKeep(publish.Selection);
         foreach (var part in WeightsProtocol.Split(state.Range))
         {
             var payload = TensorPayload.Of(weights.Buffer, part with { Offset = weights.Offset + part.Offset - state.Range.Offset });

@@ -150,6 +150,17 @@ internal sealed partial class ParameterShardActor
             worker.Tell(new Replies.Refused(state.Shard, state.Generation, version, version > state.Version ? RefusalReason.NotYet : RefusalReason.StaleStep));
     }
 
+    /// <summary>A buffer that some worker who waits for the next weights, or asks right now, reads where it lies.</summary>
+    private TensorBuffer? RentForWorkers(int length)
+    {
+        foreach (var worker in _waiting)
+        {
+            if (_lane.Rent(worker, length) is { } buffer)
+                return buffer;
+        }
+        return _lane.Rent(Sender, length);
+    }
+
     private void PullSelected(Queries.PullSelected pull)
     {
         if (!IsCurrent(pull.Generation))

@@ -100,13 +100,16 @@ internal sealed partial class ParameterShardActor : ReceiveActor, IWithTimers
         Context.Stop(Self);
     }
 
+    /// <summary>Memory that is shared with other nodes is not left to the garbage collector.</summary>
+    protected override void PostStop() => _state?.Forget();
+
     private bool IsCurrent(Generation generation) => _state is { HasWeights: true } && generation == _state.Generation && _opening is null;
 
     private static string PersistenceIdOf(ShardId shard) => $"shard-{shard.Job}-{shard.Index}";
 
     private void Open(Commands.Open open)
     {
-        _state ??= new ParameterShardState(open.Shard, open.Setup);
+        _state ??= new ParameterShardState(open.Shard, open.Setup, RentForWorkers);
         _telemetry ??= new ShardTelemetry(open.Shard);
         if (open.Generation < _state.Generation)
             return;

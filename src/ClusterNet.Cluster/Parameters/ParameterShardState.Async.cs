@@ -45,7 +45,7 @@ internal sealed partial class ParameterShardState
 
     private void Update(Commands.Push push)
     {
-        var next = _pool.Rent();
+        var next = RentWeights();
         var gradient = push.Gradient.Memory;
         // a step has at least as many updates as it has nodes of this size: near enough for the correction of Adam's bias, and the same after going back to a checkpoint
         var updates = Math.Max(_beyond, Version * (_tree.Slices / push.Node.SliceCount));

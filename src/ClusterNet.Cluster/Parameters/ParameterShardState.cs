@@ -48,6 +48,7 @@ internal sealed partial class ParameterShardState
     private readonly LateNodes _late;
     private readonly IGradientCodec? _codec;
     private readonly TensorBufferPool _words;
+    private readonly Func<int, TensorBuffer?>? _rent;
     private readonly int _shards;
     private readonly Dictionary<(int Round, int From), double[]> _norms = [];
     private ShardUpdater _updater;
@@ -61,8 +62,12 @@ internal sealed partial class ParameterShardState
     private List<double[]> _ownNormsBefore = [];
     private int _round;
 
-    public ParameterShardState(ShardId shard, ShardSetup setup)
+    /// <param name="shard">which it is</param>
+    /// <param name="setup">what it is made of</param>
+    /// <param name="rent">gives a buffer of a length that who gets the next weights reads best, or null</param>
+    public ParameterShardState(ShardId shard, ShardSetup setup, Func<int, TensorBuffer?>? rent = null)
     {
+        _rent = rent;
         Shard = shard;
         Setup = setup;
         _shards = setup.Plan.Ranges.Count;
@@ -118,6 +123,7 @@ internal sealed partial class ParameterShardState
     public void Initialize(ReadOnlySpan<float> weights)
     {
         Forget();
+        _updater = NewUpdater();
         SetCurrent(weights, 0);
     }
 
@@ -131,6 +137,7 @@ internal sealed partial class ParameterShardState
         if (checkpoint.Residuals.Count != _residuals.Length || checkpoint.Residuals.Any(residual => residual.Length != Range.Length))
             throw new InvalidDataException($"the checkpoint of step {checkpoint.Step} holds {checkpoint.Residuals.Count} residuals where shard {Shard} has {_residuals.Length}");
         Forget();
+        _updater = NewUpdater();
         for (var i = 0; i < checkpoint.Slots.Count; i++)
             checkpoint.Slots[i].Span.CopyTo(_updater.Slots[i]);
         SetCurrent(checkpoint.Weights.Span, checkpoint.Step);
@@ -190,7 +197,7 @@ internal sealed partial class ParameterShardState
         if (!_tree.IsComplete)
             return PushOutcome.Wait;
         var root = _tree.Root;
-        _next = _pool.Rent();
+        _next = RentWeights();
         _updater.Begin(Version, root.Memory, root.Statistics.Weight, _current!.Memory, _next.Memory);
         return GoOn();
     }
@@ -236,7 +243,7 @@ internal sealed partial class ParameterShardState
         if (_encodedFrom != exact.Buffer)
         {
             _encoded?.Release();
-            _encoded = _words.Rent();
+            _encoded = _rent?.Invoke(_words.Length) ?? _words.Rent();
             Bf16.Encode(exact.Span, _encoded.Span);
             _encodedFrom = exact.Buffer;
         }
@@ -248,6 +255,13 @@ internal sealed partial class ParameterShardState
     public (TensorPayload Weights, long Version) Selected(WeightsSelection selection) =>
         selection == WeightsSelection.Best && _best is not null ? (TensorPayload.Of(_best), BestStep) : (TensorPayload.Of(_current!), Version);
 
+    /// <summary>The selected weights where they may stay, with a hold that need not be given back.</summary>
+    public TensorPayload SelectedToKeep(WeightsSelection selection)
+    {
+        var (weights, _) = Selected(selection);
+        return weights with { Buffer = ToKeep(weights.Buffer) };
+    }
+
     /// <summary>Keeps the weights of the current version as the best.</summary>
     /// <returns>whether <paramref name="step"/> is the current version</returns>
     public bool MarkBest(long step)
@@ -255,7 +269,7 @@ internal sealed partial class ParameterShardState
         if (step != Version || _current is null)
             return false;
         _best?.Release();
-        _best = _current.Share();
+        _best = ToKeep(_current.Share());
         BestStep = step;
         return true;
     }
@@ -319,6 +333,20 @@ internal sealed partial class ParameterShardState
         return PushOutcome.Advanced;
     }
 
+    /// <summary>A buffer with the same values, and a hold in place of one, in memory of this shard.</summary>
+    private TensorBuffer ToKeep(TensorBuffer buffer)
+    {
+        if (!buffer.IsLent)
+            return buffer;
+        var kept = _pool.Rent();
+        buffer.Span.CopyTo(kept.Span);
+        buffer.Release();
+        return kept;
+    }
+
+    /// <summary>A buffer for new weights, which travel as they are or are encoded first.</summary>
+    private TensorBuffer RentWeights() => (Setup.Training.PullCodec == WeightCodec.Fp32 ? _rent?.Invoke(Range.Length) : null) ?? _pool.Rent();
+
     private ShardUpdater NewUpdater() => new(Setup.Training, Setup.TotalSteps, Setup.Layout, Range);
 
     private void SetCurrent(ReadOnlySpan<float> weights, long version)
@@ -331,11 +359,12 @@ internal sealed partial class ParameterShardState
         _applied.Reset(version);
     }
 
-    private void Forget()
+    /// <summary>Lets go of everything, for good or before it goes back to a checkpoint.</summary>
+    public void Forget()
     {
-        foreach (var buffer in new[] { _current, _previous, _next, _best })
+        foreach (var buffer in new[] { _current, _previous, _next, _best, _encoded })
             buffer?.Release();
-        (_current, _previous, _next, _best) = (null, null, null, null);
+        (_current, _previous, _next, _best, _encoded, _encodedFrom) = (null, null, null, null, null, null);
         BestStep = -1;
         ForgetResiduals();
         _beyond = 0;
@@ -343,6 +372,5 @@ internal sealed partial class ParameterShardState
         _tree.Clear();
         _norms.Clear();
         (_ownNorms, _ownNormsBefore, _round) = ([], [], 0);
-        _updater = NewUpdater();
     }
 }

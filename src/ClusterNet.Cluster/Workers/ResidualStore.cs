@@ -13,27 +13,16 @@ internal sealed class ResidualStore
     private readonly IGradientCodec _codec;
     private readonly ShardPlan _plan;
     private readonly TensorBufferPool _values;
-    private readonly TensorBufferPool _words;
+    private readonly TensorBufferPool[] _words;
     private readonly Dictionary<int, Kept> _slices = [];
     private readonly HashSet<(int Slice, int Shard)> _lacking = [];
 
     public ResidualStore(IGradientCodec codec, ShardPlan plan, int length)
     {
         (_codec, _plan) = (codec, plan);
-        var words = new ShardRange[plan.Ranges.Count];
-        var offset = 0;
-        for (var i = 0; i < words.Length; i++)
-        {
-            words[i] = new ShardRange(offset, codec.Words(plan.Ranges[i].Length));
-            offset = words[i].End;
-        }
-        Words = words;
         _values = new TensorBufferPool(length);
-        _words = new TensorBufferPool(offset);
+        _words = [.. plan.Ranges.Select(range => new TensorBufferPool(codec.Words(range.Length)))];
     }
-
-    /// <summary>Where each shard's words lie in an encoded gradient.</summary>
-    public IReadOnlyList<ShardRange> Words { get; }
 
     /// <summary>The version that the generation started from.</summary>
     public long Version { get; private set; }
@@ -74,24 +63,30 @@ internal sealed class ResidualStore
             kept.Residual.Span.CopyTo(place);
     }
 
-    /// <summary>Starts to encode a slice's next gradient: a buffer for the words of all shards, with one hold.</summary>
-    public TensorBuffer Begin(int slice)
+    /// <summary>Starts to encode a slice's next gradient.</summary>
+    public void Begin(int slice)
     {
         var kept = _slices[slice];
         kept.Before?.Release();
         _slices[slice] = new Kept(kept.Version + 1, _values.Rent(), kept.Now);
-        return _words.Rent();
     }
 
-    /// <summary>Encodes a shard's part of the gradient that was begun last, as long as the shard.</summary>
-    public void Encode(int slice, int shard, ReadOnlySpan<float> gradient, TensorBuffer words)
+    /// <summary>Encodes a shard's part of the gradient that was begun last.</summary>
+    /// <param name="slice">the slice</param>
+    /// <param name="shard">the shard</param>
+    /// <param name="gradient">as long as the shard</param>
+    /// <param name="rent">gives a buffer of a length for the words, or null</param>
+    /// <returns>the words, with one hold</returns>
+    public TensorBuffer Encode(int slice, int shard, ReadOnlySpan<float> gradient, Func<int, TensorBuffer?> rent)
     {
         var (kept, range) = (_slices[slice], _plan.Ranges[shard]);
+        var words = rent(_words[shard].Length) ?? _words[shard].Rent();
         _codec.Encode(
             gradient,
             kept.Before!.Span.Slice(range.Offset, range.Length),
             kept.Now.Span.Slice(range.Offset, range.Length),
-            words.Span.Slice(Words[shard].Offset, Words[shard].Length));
+            words.Span);
+        return words;
     }
 
     /// <summary>What was lost of a slice up to a version, with a hold; null where that is not known any more.</summary>

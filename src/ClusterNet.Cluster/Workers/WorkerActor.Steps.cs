@@ -37,39 +37,37 @@ internal sealed partial class WorkerActor
     /// <summary>A shard gets its part of the gradient as soon as it is there, while the parts of others, which lie in front of it, are still being computed.</summary>
     private void ComputeAndPush(long step, TreeNode node)
     {
-        var words = _residuals?.Begin(node.Index);
+        _residuals?.Begin(node.Index);
         var sent = new ReductionTree.Part[_shards.Count];
         void Send(int shard, ReductionTree.Part part)
         {
-            sent[shard] = words is null ? part : Encoded(step, node, shard, part, words);
+            sent[shard] = _residuals is null ? part : Encoded(step, node, shard, part);
             Push(shard, step, node, sent[shard]);
         }
 
         var since = _pace.Now;
-        var parts = _computer!.ComputeNode(step, node, _batches, _plan.Ranges, _gradients, _pace.IsFull ? Send : null);
+        var parts = _computer!.ComputeNode(step, node, _batches, _plan.Ranges, _gradients, _pace.IsFull ? Send : null, _residuals is null ? shard => RentFor(shard, _plan.Ranges[shard].Length) : null);
         _pace.Linger(since, _claims is null ? _state.Nodes : null);
         if (!_pace.IsFull)
         {
             for (var shard = parts.Length - 1; shard >= 0; shard--)
                 Send(shard, parts[shard]);
         }
-        if (words is not null)
-        {
+        if (_residuals is not null)
             Release(parts);
-            words.Release();
-        }
         _pushed.Add((node, sent));
     }
 
     /// <summary>A shard's words of a gradient; where the next version is due for a checkpoint, it gets what was lost before it gets the words.</summary>
-    private ReductionTree.Part Encoded(long step, TreeNode node, int shard, ReductionTree.Part part, TensorBuffer words)
+    private ReductionTree.Part Encoded(long step, TreeNode node, int shard, ReductionTree.Part part)
     {
-        _residuals!.Encode(node.Index, shard, part.Span, words);
+        var words = _residuals!.Encode(node.Index, shard, part.Span, length => RentFor(shard, length));
         if (Spec.Checkpoint.IsDue(step + 1, _batches.TotalSteps(Spec)))
             SendResidual(step + 1, node.Index, shard);
-        var range = _residuals.Words[shard];
-        return new ReductionTree.Part(words.Share(), range.Offset, range.Length, part.Statistics);
+        return new ReductionTree.Part(words, 0, words.Length, part.Statistics);
     }
+
+    private TensorBuffer? RentFor(int shard, int length) => _lane.Rent(_shards[shard], length);
 
     /// <summary>Exact weights are here from the start, or were pulled for an evaluation: a step is computed with what would have travelled for it.</summary>
     private void RoundWeights()

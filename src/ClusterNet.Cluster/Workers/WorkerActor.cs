@@ -95,6 +95,7 @@ internal sealed partial class WorkerActor : ReceiveActor, IWithTimers
     protected override void PostStop()
     {
         _telemetry.Abandon();
+        LetGo();
         _computer?.Dispose();
         _evaluator?.Dispose();
         _loss?.Dispose();

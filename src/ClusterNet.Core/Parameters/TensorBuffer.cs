@@ -38,6 +38,9 @@ public sealed class TensorBuffer
     /// <summary>How many values.</summary>
     public int Length => Memory.Length;
 
+    /// <summary>Whether somebody lends the memory, who may have little of it: what is kept for long is copied.</summary>
+    public bool IsLent => _loan is not null;
+
     /// <summary>Adds a holder.</summary>
     /// <returns>this buffer</returns>
     /// <exception cref="InvalidOperationException">nobody holds it any more; nothing changes</exception>

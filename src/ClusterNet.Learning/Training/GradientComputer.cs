@@ -44,9 +44,10 @@ public sealed class GradientComputer(TrainableModel model, LossFunction loss, Sa
     /// <param name="ranges">which elements go together, side by side, over the whole layout: the shards</param>
     /// <param name="pool">of the layout's length</param>
     /// <param name="filled">told of each range's part as soon as it is final, the last first, while those before it are still computed; it may take holds</param>
+    /// <param name="rent">gives a buffer of a range's length for its part, which whoever gets the part reads best, or null; where no values have to be moved it is not asked</param>
     /// <returns>a part for each range, each with one holder, the caller</returns>
     public ReductionTree.Part[] ComputeNode(
-        long step, TreeNode node, BatchPlan plan, IReadOnlyList<ShardRange> ranges, TensorBufferPool pool, Action<int, ReductionTree.Part>? filled = null)
+        long step, TreeNode node, BatchPlan plan, IReadOnlyList<ShardRange> ranges, TensorBufferPool pool, Action<int, ReductionTree.Part>? filled = null, Func<int, TensorBuffer?>? rent = null)
     {
         ArgumentNullException.ThrowIfNull(plan);
         ArgumentNullException.ThrowIfNull(pool);
@@ -55,7 +56,7 @@ public sealed class GradientComputer(TrainableModel model, LossFunction loss, Sa
             throw new ArgumentException($"{node} is no node of a tree over {plan.Slices} slices", nameof(node));
         if (ranges.Aggregate(0, (end, range) => range.Offset == end ? range.End : -1) != model.Layout.Length)
             throw new ArgumentException($"they do not cover {model.Layout.Length} elements side by side", nameof(ranges));
-        var parts = new GradientParts(model, ranges, pool, filled);
+        var parts = new GradientParts(model, ranges, pool, filled, rent);
         if (node.Level == 0)
         {
             Backward(step, node.Index, plan.Slice(step, node.Index), (statistics, first, _) => parts.FromParameters(statistics, OffsetOf(first)));

@@ -12,7 +12,9 @@ namespace ClusterNet.Learning.Training;
 /// <param name="ranges">side by side, they cover the layout</param>
 /// <param name="pool">of the layout's length</param>
 /// <param name="filled">told of each part</param>
-internal sealed class GradientParts(TrainableModel model, IReadOnlyList<ShardRange> ranges, TensorBufferPool pool, Action<int, ReductionTree.Part>? filled)
+/// <param name="rent">gives a buffer for a range's part to be gathered in, of its length, or null</param>
+internal sealed class GradientParts(
+    TrainableModel model, IReadOnlyList<ShardRange> ranges, TensorBufferPool pool, Action<int, ReductionTree.Part>? filled, Func<int, TensorBuffer?>? rent)
 {
     private readonly ReductionTree.Part[] _parts = new ReductionTree.Part[ranges.Count];
     private readonly TensorBuffer?[] _gradients = new TensorBuffer?[model.Parameters.Length];
@@ -30,7 +32,7 @@ internal sealed class GradientParts(TrainableModel model, IReadOnlyList<ShardRan
             if (range.End <= parameter.Offset + parameter.Length && GradientOf(first) is { } buffer)
                 Tell(new ReductionTree.Part(buffer.Share(), range.Offset - parameter.Offset, range.Length, statistics));
             else
-                Tell(Gathered(first, range, statistics));
+                Tell(Gathered(first, statistics));
         }
     }
 
@@ -84,19 +86,20 @@ internal sealed class GradientParts(TrainableModel model, IReadOnlyList<ShardRan
         return _gradients[parameter];
     }
 
-    private ReductionTree.Part Gathered(int first, ShardRange range, StepStatistics statistics)
+    private ReductionTree.Part Gathered(int first, StepStatistics statistics)
     {
-        _gathered ??= pool.Rent();
+        var range = ranges[_left - 1];
+        var (buffer, offset) = rent?.Invoke(_left - 1) is { } rented ? (rented, range.Offset) : ((_gathered ??= pool.Rent()).Share(), 0);
         for (var i = first; i < model.Parameters.Length && model.Parameters[i].Offset < range.End; i++)
         {
             var parameter = model.Parameters[i];
             var start = Math.Max(parameter.Offset, range.Offset);
-            var place = _gathered.Span[start..Math.Min(parameter.Offset + parameter.Length, range.End)];
+            var place = buffer.Span[(start - offset)..(Math.Min(parameter.Offset + parameter.Length, range.End) - offset)];
             if (GradientOf(i) is { } gradient)
                 gradient.Span.Slice(start - parameter.Offset, place.Length).CopyTo(place);
             else
                 place.Clear();
         }
-        return new ReductionTree.Part(_gathered.Share(), range.Offset, range.Length, statistics);
+        return new ReductionTree.Part(buffer, range.Offset - offset, range.Length, statistics);
     }
 }

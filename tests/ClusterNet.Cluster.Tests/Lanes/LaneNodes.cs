@@ -3,6 +3,7 @@ using Akka.Configuration;
 using Akka.TestKit;
 using Akka.TestKit.Xunit2;
 using ClusterNet.Cluster.Lanes;
+using ClusterNet.Cluster.Parameters;
 using ClusterNet.Cluster.Serialization;
 using ClusterNet.Core.Jobs;
 using ClusterNet.Core.Parameters;
@@ -81,7 +82,9 @@ internal static class LaneMessages
 {
     public static readonly ShardId Shard = new(new JobId("lane-test"), 3);
 
-    public static Commands.Push Push(long step, params float[] values) => new(Shard, Generation.None, step, new TreeNode(1, 2), Serialization.SampleMessages.Tensor(values), new StepStatistics(1, 2));
+    public static Commands.Push Push(long step, params float[] values) => Push(step, Serialization.SampleMessages.Tensor(values));
+
+    public static Commands.Push Push(long step, TensorPayload gradient) => new(Shard, Generation.None, step, new TreeNode(1, 2), gradient, new StepStatistics(1, 2));
 
     public static Replies.Pulled Pulled(long version, params float[] values) => new(Shard, Generation.None, version, Serialization.SampleMessages.Tensor(values));
 

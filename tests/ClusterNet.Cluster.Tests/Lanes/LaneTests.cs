@@ -2,6 +2,7 @@ using System.Net.Sockets;
 using System.Runtime.Serialization;
 using Akka.Actor;
 using ClusterNet.Cluster.Lanes;
+using ClusterNet.Cluster.Parameters;
 using ClusterNet.Cluster.Serialization;
 using ClusterNet.Cluster.Tests.Serialization;
 using CsCheck;
@@ -295,6 +296,55 @@ public sealed class LaneBySharedMemoryTests() : LaneTests(LaneWay.SharedMemory)
         one.AwaitAssert(() => Assert.Equal((0, 0), (one.Lane.Statistics.QueuedBytes, two.Lane.Statistics.HeldBytes)));
         one.Lane.Tell(target, LaneMessages.Push(99, new float[100_000]), worker);
         shard.ExpectMsg<Commands.Push>(push => push.Step == 99).Gradient.Release();
+    }
+
+    [Fact]
+    public async Task What_is_computed_in_a_rented_buffer_is_read_where_it_lies_and_comes_back_when_both_have_let_go()
+    {
+        await using var one = new LaneTestNode();
+        await using var two = new LaneTestNode();
+        var shard = two.Probe();
+        var worker = one.Probe();
+        var target = one.See(two, shard);
+        // nobody knows yet where it is
+        Assert.Null(one.Lane.Rent(target, 100_000));
+        one.Lane.Tell(target, LaneMessages.Push(0, 1), worker);
+        shard.ExpectMsg<Commands.Push>().Gradient.Release();
+        one.AwaitAssert(() => Assert.NotNull(one.Lane.Rent(target, 100_000)));
+        Assert.Null(one.Lane.Rent(worker, 100_000));
+        Assert.Null(one.Lane.Rent(target, SharedRing.SlotBytes / sizeof(float) + 1));
+        Assert.Null(one.Lane.Rent(target, 100));
+        one.AwaitAssert(() =>
+        {
+            GC.Collect();
+            GC.WaitForPendingFinalizers();
+            Assert.Equal(0, one.Lane.Rented);
+        });
+        for (var step = 1; step < 3 * SharedRing.SlotCount; step++)
+        {
+            var buffer = one.Lane.Rent(target, 100_000)!;
+            buffer.Span.Fill(step);
+            buffer.Share();
+            one.Lane.Tell(target, LaneMessages.Push(step, new TensorPayload(buffer, 0, buffer.Length)), worker);
+            var read = shard.ExpectMsg<Commands.Push>().Gradient;
+            Assert.Equal(100_000, read.Length);
+            Assert.False(read.Span.ContainsAnyExcept(step));
+            // no maker does that: it shows that there is one copy of it
+            buffer.Span[7] = -1;
+            Assert.Equal(-1, read.Span[7]);
+            (step % 2 == 0 ? buffer : read.Buffer).Release();
+            Assert.Equal(-1, (step % 2 == 0 ? read.Buffer : buffer).Span[7]);
+            (step % 2 == 0 ? read.Buffer : buffer).Release();
+        }
+        one.AwaitAssert(() => Assert.Equal((0, 0), (one.Lane.Rented, two.Lane.Statistics.HeldBytes)));
+        var held = Enumerable.Range(0, SharedRing.MostRented).Select(_ => one.Lane.Rent(target, 5000)!).ToArray();
+        Assert.Null(one.Lane.Rent(target, 5000));
+        held[0].Release();
+        Assert.NotNull(one.Lane.Rent(target, 5000));
+        await two.DisposeAsync();
+        one.AwaitAssert(() => Assert.Null(one.Lane.Rent(target, 5000)));
+        held[1].Span.Fill(3);
+        held[1].Release();
     }
 
     [Fact]

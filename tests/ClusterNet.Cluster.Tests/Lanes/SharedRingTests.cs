@@ -1,3 +1,4 @@
+using System.Buffers;
 using System.Runtime.InteropServices;
 using ClusterNet.Cluster.Lanes;
 using ClusterNet.Core.Parameters;
@@ -149,6 +150,136 @@ public sealed class SharedRingTests : IDisposable
             iter: 50,
             threads: 1);
         Assert.True(next > 2 * SharedRing.SlotCount, "no place was used twice");
+    }
+
+    /// <summary>Words that are copied into places, words that were computed in places, told of once or again, and all let go of on either side in any order.</summary>
+    [Fact]
+    public void Rented_places_are_not_written_over_while_either_side_holds_them_and_are_told_of_without_a_copy()
+    {
+        var read = new List<(TensorBuffer Buffer, int Slot, float Value)>();
+        var rented = new List<(TensorBuffer Buffer, float Value, int? Slot)>();
+        var (next, copied, inPlace) = (1f, 0, 0);
+        Gen.Select(Gen.Int[0, 5], Gen.Int[1, 1000], Gen.Int[0, SharedRing.SlotCount - 1]).Array[1, 40].Sample(
+            steps =>
+            {
+                foreach (var (kind, length, which) in steps)
+                {
+                    if (kind == 0)
+                        Tell(Enumerable.Repeat(next, length).ToArray(), next++);
+                    else if (kind <= 2)
+                        Rent(length);
+                    else if (kind == 3 && which < rented.Count)
+                        TellRented(which);
+                    else if (kind == 4 && which < rented.Count)
+                        LetGo(rented, which, one => one.Buffer);
+                    else if (kind == 5 && which < read.Count)
+                        LetGo(read, which, one => one.Buffer);
+                    Assert.Equal((read.Count, rented.Count), (_reader.Lent, _writer.Rented));
+                    Assert.All(read, one => Assert.False(one.Buffer.Span.ContainsAnyExcept(one.Value)));
+                    Assert.All(rented, one => Assert.False(one.Buffer.Span.ContainsAnyExcept(one.Value)));
+                }
+            },
+            iter: 300,
+            threads: 1);
+        Assert.True(copied > 20 && inPlace > 20, "places were not told of in both ways");
+
+        int? Tell(ReadOnlySpan<float> values, float value)
+        {
+            var slot = _writer.Place(MemoryMarshal.AsBytes(values));
+            if (slot is { } place)
+                read.Add((Lend(place, values.Length), place, value));
+            return slot;
+        }
+
+        void Rent(int length)
+        {
+            var place = _writer.Rent(length);
+            if (rented.Count == SharedRing.MostRented)
+                Assert.Null(place);
+            if (place is null)
+                return;
+            place.Memory.Span.Fill(next);
+            rented.Add((new TensorBuffer(place.Memory, place), next++, null));
+        }
+
+        void TellRented(int which)
+        {
+            var (buffer, value, slot) = rented[which];
+            var isRead = read.Any(one => one.Slot == slot);
+            var told = Tell(buffer.Span, value);
+            if (slot is null || !isRead)
+            {
+                Assert.NotNull(told);
+                Assert.True(slot is null || slot == told, "words that lie in a place were copied into another");
+                rented[which] = (buffer, value, told);
+                inPlace++;
+            }
+            else if (told is not null)
+            {
+                Assert.NotEqual(slot, told);
+                copied++;
+            }
+        }
+
+        void LetGo<T>(List<T> from, int which, Func<T, TensorBuffer> buffer)
+        {
+            buffer(from[which]).Release();
+            from.RemoveAt(which);
+        }
+    }
+
+    [Fact]
+    public void A_place_is_rented_and_told_of_by_two_threads_at_once()
+    {
+        using var both = new Barrier(2);
+        Parallel.Invoke(() => Run(() => _writer.Rent(1)), () => Run(Copy));
+        Assert.Equal((0, 0), (_writer.Rented, _reader.Lent));
+
+        IMemoryOwner<float>? Copy() => _writer.Place(new byte[sizeof(float)]) is { } slot ? _reader.Lend(slot, 1) : null;
+
+        void Run(Func<IMemoryOwner<float>?> take)
+        {
+            both.SignalAndWait();
+            for (var i = 0; i < 100_000; i++)
+            {
+                using var place = take();
+                if (place is null)
+                    continue;
+                // nobody else has it, or finds another's mark
+                var mark = Environment.CurrentManagedThreadId + (i * 1000f);
+                place.Memory.Span[0] = mark;
+                Thread.SpinWait(5);
+                Assert.Equal(mark, place.Memory.Span[0]);
+            }
+        }
+    }
+
+    [Theory]
+    [InlineData(1, 3)]
+    [InlineData(0, SharedRing.SlotBytes / sizeof(float))]
+    public void Words_that_do_not_begin_where_a_place_does_are_copied(int offset, int length)
+    {
+        using var rented = _writer.Rent(SharedRing.SlotBytes / sizeof(float))!;
+        var words = rented.Memory.Span.Slice(offset, Math.Min(length, rented.Memory.Length - offset));
+        words.Fill(5);
+        var slot = _writer.Place(MemoryMarshal.AsBytes(words))!.Value;
+        using var read = _reader.Lend(slot, words.Length);
+        words[0] = 6;
+        Assert.Equal(offset == 0 ? 6 : 5, read.Memory.Span[0]);
+    }
+
+    [Fact]
+    public void A_rented_place_is_there_after_the_connection_has_ended_and_none_is_given_then()
+    {
+        var rented = _writer.Rent(3)!;
+        _writer.Dispose();
+        _reader.Dispose();
+        rented.Memory.Span.Fill(7);
+        Assert.Equal([7, 7, 7], rented.Memory.Span.ToArray());
+        rented.Dispose();
+        Assert.Throws<ObjectDisposedException>(() => rented.Memory.Span.Length);
+        Assert.Throws<ObjectDisposedException>(() => _writer.Rent(3));
+        Assert.Null(_writer.Rent(SharedRing.SlotBytes / sizeof(float) + 1));
     }
 
     [Fact]

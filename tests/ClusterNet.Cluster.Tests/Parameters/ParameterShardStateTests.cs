@@ -157,6 +157,50 @@ public class ParameterShardStateTests
         Assert.Equal(before, held.Span.ToArray());
     }
 
+    [Theory]
+    [InlineData(WeightCodec.Fp32)]
+    [InlineData(WeightCodec.Bf16)]
+    public void New_weights_are_where_their_reader_wants_them_and_the_same_as_elsewhere(WeightCodec codec)
+    {
+        var layout = TestJobs.Layout(11);
+        var setup = TestJobs.Setup(layout, new TrainingSpec { Optimizer = Optimizers[1], Slices = Slices, PullCodec = codec });
+        var rented = new List<(TensorBuffer Buffer, Loan Loan)>();
+        var elsewhere = new ParameterShardState(new ShardId(TestJobs.Id, 0), setup);
+        // every third time there is none
+        var state = new ParameterShardState(new ShardId(TestJobs.Id, 0), setup, length => rented.Count % 3 == 2 ? Count(null, length) : Count(new Loan(), length));
+        foreach (var one in new[] { state, elsewhere })
+        {
+            one.Initialize(TestJobs.Values(11, 1));
+            one.Enter(First);
+        }
+        for (var step = 0; step < 7; step++)
+        {
+            Push(state, layout, step, TreeNode.Root(Slices));
+            Push(elsewhere, layout, step, TreeNode.Root(Slices));
+            var (weights, expected) = (state.WeightsToSend(step + 1)!.Value, elsewhere.WeightsToSend(step + 1)!.Value);
+            Assert.Equal(BitsOf(expected.Span), BitsOf(weights.Span));
+            Assert.Equal(step + 1, rented.Count);
+            Assert.Equal(rented[^1].Loan is not null, weights.Buffer == rented[^1].Buffer);
+            weights.Release();
+        }
+        state.Forget();
+        Assert.All(rented.Where(one => one.Loan is not null), one => Assert.True(one.Loan.IsBack));
+
+        TensorBuffer? Count(Loan? loan, int length)
+        {
+            var buffer = loan is null ? null : new TensorBuffer(new float[length], loan);
+            rented.Add((buffer!, loan!));
+            return buffer;
+        }
+    }
+
+    private sealed class Loan : IDisposable
+    {
+        public bool IsBack { get; private set; }
+
+        public void Dispose() => IsBack = true;
+    }
+
     [Fact]
     public void A_checkpoint_of_another_shard_is_refused()
     {

@@ -2,6 +2,7 @@ using System.Globalization;
 using System.Net;
 using System.Net.Sockets;
 using System.Text.Json.Nodes;
+using System.Text.RegularExpressions;
 using Xunit.Abstractions;
 
 namespace ClusterNet.EndToEnd.Tests.Clusters;
@@ -71,6 +72,40 @@ internal sealed class ProcessCluster : IAsyncDisposable
         _output.WriteLine($"{Clock} {node.Name} ({node.Roles}) is killed");
         await node.Process.KillAsync();
         Bury(node);
+    }
+
+    /// <summary>SIGSTOP: the node stands still, and does not know it.</summary>
+    public async Task FreezeAsync(ClusterMember node)
+    {
+        _output.WriteLine($"{Clock} {node.Name} ({node.Roles}) stands still");
+        await node.Process.SignalAsync("STOP");
+    }
+
+    /// <summary>SIGCONT: it goes on.</summary>
+    public async Task ThawAsync(ClusterMember node)
+    {
+        _output.WriteLine($"{Clock} {node.Name} ({node.Roles}) goes on");
+        await node.Process.SignalAsync("CONT");
+    }
+
+    /// <summary>
+    /// A node stands still for so long, and goes on; the others have time to take note. It is left behind or not, and when that is known it either goes on or has ended and was started again.
+    /// </summary>
+    public async Task StandStillAsync(ClusterMember node, TimeSpan duration)
+    {
+        var before = FatesOf(node);
+        await FreezeAsync(node);
+        using var patience = new CancellationTokenSource(NodeProcess.Patience);
+        using (var over = new PeriodicTimer(duration))
+            await over.WaitForNextTickAsync(patience.Token);
+        await ThawAsync(node);
+        using var pace = new PeriodicTimer(TimeSpan.FromMilliseconds(50));
+        while (FatesOf(node) == before)
+            await pace.WaitForNextTickAsync(patience.Token);
+        if (FatesOf(node).Lost == before.Lost)
+            return;
+        Assert.NotEqual(0, await EndOfAsync(node));
+        await RestartAsync(node);
     }
 
     /// <summary>SIGTERM; the node must leave in order.</summary>
@@ -203,6 +238,14 @@ internal sealed class ProcessCluster : IAsyncDisposable
     private static string Clock => DateTime.UtcNow.ToString("HH:mm:ss.f", CultureInfo.InvariantCulture);
 
     private string Logs => string.Join('\n', _nodes.Concat(_dead).Select(node => $"--- {node.Name} ({node.Roles}), {(node.Process.IsRunning ? "alive" : "dead")}\n{node.Process}"));
+
+    /// <summary>How often other nodes have said of a node that it was lost, and that it answers again.</summary>
+    private (int Lost, int Back) FatesOf(ClusterMember node)
+    {
+        var others = string.Join('\n', _nodes.Where(other => other != node).Select(other => other.Process.ToString()));
+        var name = string.Create(CultureInfo.InvariantCulture, $"Node {node.Host}:{node.Port}");
+        return (Regex.Count(others, Regex.Escape($"{name} was lost")), Regex.Count(others, Regex.Escape($"{name} answers again")));
+    }
 
     private void Bury(ClusterMember node)
     {

@@ -4,7 +4,7 @@ using Xunit.Abstractions;
 namespace ClusterNet.EndToEnd.Tests.Clusters;
 
 /// <summary>
-/// Job after job under random kills, joins, leaves and restarts. Runs for as many minutes as <c>CLUSTERNET_TEST_SOAK</c> says, and not at all without it; <c>CLUSTERNET_TEST_SEED</c> draws the same disturbances again. What it measures goes to
+/// Job after job under random kills, standstills, joins, leaves and restarts. Runs for as many minutes as <c>CLUSTERNET_TEST_SOAK</c> says, and not at all without it; <c>CLUSTERNET_TEST_SEED</c> draws the same disturbances again. What it measures goes to
 /// its output as the table that RESULTS.md keeps.
 /// </summary>
 [Collection(ProcessClusters.Name)]
@@ -56,7 +56,7 @@ public sealed class SoakTests(ITestOutputHelper output)
     {
         var workers = cluster.Nodes.Where(node => node.Roles == ProcessCluster.Worker).ToArray();
         var stateful = cluster.Nodes.Where(node => node.Roles == ProcessCluster.Stateful).ToArray();
-        switch (random.Next(5))
+        switch (random.Next(6))
         {
             case 0 or 1:
                 await KillAsync(cluster, workers[random.Next(workers.Length)], "worker killed", figures, watch);
@@ -69,6 +69,11 @@ public sealed class SoakTests(ITestOutputHelper output)
                 figures.Disturbed("worker left in order", watch.Mark());
                 await cluster.LeaveAsync(leaving);
                 await cluster.RestartAsync(leaving);
+                break;
+            case 4:
+                // from what others take note of to what they do not wait for
+                figures.Disturbed("node stood still", watch.Mark());
+                await cluster.StandStillAsync(cluster.Nodes[random.Next(cluster.Nodes.Count)], TimeSpan.FromSeconds(5 + (10 * random.NextDouble())));
                 break;
             default:
                 // a newcomer takes the place of one that leaves, so that the machine has as much to do as before

@@ -1,0 +1,38 @@
+using System.Globalization;
+using Xunit.Abstractions;
+
+namespace ClusterNet.EndToEnd.Tests.Clusters;
+
+/// <summary>
+/// A node stands still and goes on later, as when its virtual machine is suspended: it believes that no time has passed, that it is a member and has its shards and coordinators. It was left behind and must end; nothing
+/// that it does until then may be seen in the weights or the history. For shorter times: see the soak.
+/// </summary>
+[Collection(ProcessClusters.Name)]
+public sealed class FrozenNodesTests(ITestOutputHelper output)
+{
+    private const string File = "digits-cnn.yaml";
+    private const int Steps = 1500;
+
+    [SkippableTheory]
+    [InlineData(ProcessCluster.Stateful)]
+    [InlineData(ProcessCluster.Worker)]
+    public async Task A_node_that_stood_still_for_long_ends_and_is_not_missed(string roles)
+    {
+        await using var cluster = await ProcessCluster.StartAsync(
+            output, ProcessCluster.Stateful, ProcessCluster.Stateful, ProcessCluster.Stateful, ProcessCluster.Worker, ProcessCluster.Worker);
+        var job = await cluster.SubmitAsync(File, [.. SameHash.Settings(Steps), "training.workers=4", "training.shards=3"]);
+        await cluster.UntilCheckpointAsync(job, 2 * SameHash.Every);
+        var node = Random.Shared.GetItems([.. cluster.Nodes.Where(node => node.Roles == roles)], 1)[0];
+        await cluster.FreezeAsync(node);
+        var reached = await cluster.Store.LatestCheckpointAsync(job);
+        await cluster.UntilLoggedAsync(string.Create(CultureInfo.InvariantCulture, $"Node {node.Host}:{node.Port} was lost"));
+        await cluster.UntilCheckpointAsync(job, reached + (2 * SameHash.Every));
+        Assert.True(await cluster.Store.LatestCheckpointAsync(job) < Steps, $"{job} was over before the node went on: it needs more steps");
+        await cluster.ThawAsync(node);
+        Assert.NotEqual(0, await cluster.EndOfAsync(node));
+        Assert.Contains("it was cut off from most of the cluster, or the others took it for dead", node.Process.ToString(), StringComparison.Ordinal);
+        await cluster.RestartAsync(node);
+        await SameHash.RequireAsync(File, Steps, await cluster.EndOfAsync(job));
+        Assert.Empty(await cluster.Store.JournalFaultsAsync());
+    }
+}

@@ -26,6 +26,7 @@ namespace ClusterNet.Cluster.Hosting;
 public sealed class ClusterNode : IAsyncDisposable
 {
     private static readonly TimeSpan JoinPatience = TimeSpan.FromSeconds(30);
+    private static readonly TimeSpan JoinReminder = TimeSpan.FromSeconds(30);
 
     private readonly IHost _host;
     private readonly INodeStore _store;
@@ -217,10 +218,31 @@ public sealed class ClusterNode : IAsyncDisposable
         return null;
     }
 
-    /// <summary>Joins the cluster that the seeds are of, and waits until the node is a member that is up. As long as no seed answers it goes on asking.</summary>
+    /// <summary>Joins the cluster that the seeds are of, and waits until the node is a member that is up. As long as no seed answers it goes on asking, and says so from time to time.</summary>
     /// <param name="cancel">gives up</param>
-    /// <exception cref="ClusterException">the cluster has another store</exception>
+    /// <exception cref="ClusterException">the cluster has another store, or the node has ended by itself meanwhile</exception>
     public async Task JoinAsync(CancellationToken cancel = default)
+    {
+        var log = Logging.GetLogger(System, typeof(ClusterNode));
+        using var end = CancellationTokenSource.CreateLinkedTokenSource(cancel);
+        var joined = JoinSeedsAsync(log, end.Token);
+        var waited = TimeSpan.Zero;
+        // who is taken for dead before it is up is not told by Akka: its system ends
+        while (await Task.WhenAny(joined, System.WhenTerminated, Task.Delay(JoinReminder, end.Token)).ConfigureAwait(false) is var first && first != joined)
+        {
+            if (System.WhenTerminated.IsCompleted)
+            {
+                await end.CancelAsync().ConfigureAwait(false);
+                throw await EndedBeforeAsync().ConfigureAwait(false);
+            }
+            cancel.ThrowIfCancellationRequested();
+            waited += JoinReminder;
+            log.Warning("The node is not a member that is up after {Seconds} seconds: {Reason}", waited.TotalSeconds, WhyNotUp());
+        }
+        await joined.ConfigureAwait(false);
+    }
+
+    private async Task JoinSeedsAsync(ILoggingAdapter log, CancellationToken cancel)
     {
         var cluster = Akka.Cluster.Cluster.Get(System);
         if (Options.Seeds.Count == 0)
@@ -232,7 +254,7 @@ public sealed class ClusterNode : IAsyncDisposable
             return;
         }
         var seeds = Options.Seeds.Select(seed => NodeAddress.TryParse(seed, out var address) ? address.ToAkka(cluster.SelfAddress.Protocol) : throw new InputException("seeds", seed));
-        Logging.GetLogger(System, typeof(ClusterNode)).Info("The node asks {Seeds} until one of them takes it in", string.Join(", ", Options.Seeds));
+        log.Info("The node asks {Seeds} until one of them takes it in", string.Join(", ", Options.Seeds));
         try
         {
             await cluster.JoinSeedNodesAsync(seeds, cancel).ConfigureAwait(false);
@@ -240,11 +262,26 @@ public sealed class ClusterNode : IAsyncDisposable
         catch (ClusterJoinFailedException exception)
         {
             cancel.ThrowIfCancellationRequested();
+            if (CoordinatedShutdown.Get(System).ShutdownReason is not null)
+                throw await EndedBeforeAsync().ConfigureAwait(false);
             throw new ClusterException($"the node could not join the cluster of {string.Join(", ", Options.Seeds)}: {exception.Message}; its log says more", exception);
         }
         await SeeItselfAsync(cluster, cancel).ConfigureAwait(false);
         if (StoreCheck.Fault(cluster.State, cluster.SelfMember) is { } fault)
             throw new ClusterException(fault);
+    }
+
+    private async Task<ClusterException> EndedBeforeAsync() => new($"the node {Options.Name} has ended before it was up: {await Ended.ConfigureAwait(false)}");
+
+    private string WhyNotUp()
+    {
+        var cluster = Akka.Cluster.Cluster.Get(System);
+        if (!cluster.State.Members.Any(member => member.UniqueAddress.Equals(cluster.SelfUniqueAddress)))
+            return $"none of {string.Join(", ", Options.Seeds)} has let it in. See that they run, belong to one cluster, and reach {Address}; it goes on asking";
+        var silent = cluster.State.Unreachable.Select(member => NodeAddress.Of(member.Address).ToString()).ToArray();
+        return silent.Length > 0
+            ? $"{string.Join(", ", silent)} {(silent.Length == 1 ? "does" : "do")} not answer, and until they do or the others give them up nobody is taken in"
+            : "not all members know of it yet";
     }
 
     /// <summary>Joining is over a moment before the cluster's state, which requests are passed on by, says so.</summary>

@@ -74,6 +74,9 @@ internal static class NodeConfiguration
               active-strategy = keep-majority
               stable-after = 6s
             }
+            # what a lost node had starts elsewhere after so long; without it, after stable-after once more. It is for those who were cut off to end in the meantime. Who does not, because it stands still, can do no harm
+            # later either: shards and workers know their generation, and the journal takes each sequence number once
+            down-removal-margin = 2s
             # heartbeats run on Akka's internal and remote dispatchers, which have threads of their own
             failure-detector {
               heartbeat-interval = 250ms

@@ -1,8 +1,10 @@
+using Akka.Actor;
 using ClusterNet.Cluster.Hosting;
 using ClusterNet.Cluster.Training;
 using ClusterNet.Core.Faults;
 using ClusterNet.Core.Jobs;
 using ClusterNet.Data;
+using ClusterNet.Learning.Models;
 using ClusterNet.Tests;
 
 namespace ClusterNet.Cluster.Tests.Clusters;
@@ -97,6 +99,22 @@ public sealed class ClusterNodeTests
         await nodes.StartAsync(new NodeOptions { Name = "one", Roles = [Roles.Coordinator] });
         var refused = await Assert.ThrowsAsync<ClusterException>(() => nodes.StartAsync(new NodeOptions { Name = "two", Roles = [Roles.Parameters] }));
         Assert.Contains("different stores", refused.Message, StringComparison.Ordinal);
+    }
+
+    /// <summary>As when the others take it for dead while it joins, see the end-to-end tests: nobody waits for it for ever.</summary>
+    [Fact]
+    public async Task A_node_that_ends_before_it_is_up_says_so()
+    {
+        var folder = Directory.CreateTempSubdirectory("clusternet-joining-");
+        var options = new NodeOptions { Name = "late", Port = 0, DataDirectory = folder.FullName, Roles = [Roles.Worker], Seeds = [$"127.0.0.1:{Nodes.FreePort()}"] };
+        await using (var node = await ClusterNode.BeginAsync(options, new ModelCatalog(ModelCatalog.BuiltIn)))
+        {
+            var joining = node.JoinAsync();
+            await CoordinatedShutdown.Get(node.System).Run(CoordinatedShutdown.ClusterDowningReason.Instance);
+            var fault = await Assert.ThrowsAsync<ClusterException>(() => joining.WaitAsync(Nodes.Patience));
+            Assert.StartsWith("the node late has ended before it was up: it was cut off from most of the cluster, or the others took it for dead", fault.Message, StringComparison.Ordinal);
+        }
+        folder.Delete(true);
     }
 
     [Fact]

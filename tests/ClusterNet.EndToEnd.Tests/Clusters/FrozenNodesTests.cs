@@ -25,7 +25,7 @@ public sealed class FrozenNodesTests(ITestOutputHelper output)
         var node = Random.Shared.GetItems([.. cluster.Nodes.Where(node => node.Roles == roles)], 1)[0];
         await cluster.FreezeAsync(node);
         var reached = await cluster.Store.LatestCheckpointAsync(job);
-        await cluster.UntilLoggedAsync(string.Create(CultureInfo.InvariantCulture, $"Node {node.Host}:{node.Port} was lost"));
+        await cluster.UntilLoggedAsync($"{NameOf(node)} was lost");
         await cluster.UntilCheckpointAsync(job, reached + (2 * SameHash.Every));
         Assert.True(await cluster.Store.LatestCheckpointAsync(job) < Steps, $"{job} was over before the node went on: it needs more steps");
         await cluster.ThawAsync(node);
@@ -35,4 +35,23 @@ public sealed class FrozenNodesTests(ITestOutputHelper output)
         await SameHash.RequireAsync(File, Steps, await cluster.EndOfAsync(job));
         Assert.Empty(await cluster.Store.JournalFaultsAsync());
     }
+
+    [SkippableFact]
+    public async Task A_node_that_stood_still_while_it_joined_ends()
+    {
+        await using var cluster = await ProcessCluster.StartAsync(output, ProcessCluster.Stateful, ProcessCluster.Worker, ProcessCluster.Worker, ProcessCluster.Worker);
+        // as long as a member does not answer a newcomer is let in and not up
+        await cluster.FreezeAsync(cluster.Nodes[3]);
+        await cluster.UntilLoggedAsync($"{NameOf(cluster.Nodes[3])} does not answer");
+        var node = cluster.BeginToAdd(ProcessCluster.Worker);
+        await cluster.UntilLoggedAsync($"{NameOf(cluster.Nodes[3])} does not answer", node);
+        await cluster.FreezeAsync(node);
+        await cluster.UntilLoggedAsync($"{NameOf(node)} was lost");
+        await cluster.ThawAsync(node);
+        Assert.NotEqual(0, await cluster.EndOfAsync(node));
+        Assert.Contains("it was cut off from most of the cluster, or the others took it for dead", node.Process.ToString(), StringComparison.Ordinal);
+        await cluster.RestartAsync(node);
+    }
+
+    private static string NameOf(ClusterMember node) => string.Create(CultureInfo.InvariantCulture, $"Node {node.Host}:{node.Port}");
 }

@@ -60,11 +60,14 @@ internal sealed class ProcessCluster : IAsyncDisposable
     /// <summary>A node more.</summary>
     public async Task<ClusterMember> AddAsync(string roles)
     {
-        var node = LaunchNew(roles, FreePorts(1)[0]);
+        var node = BeginToAdd(roles);
         await node.Process.ReadyAsync();
         _output.WriteLine($"{Clock} {node.Name} joined as {roles}");
         return node;
     }
+
+    /// <summary>A node more, which has only begun to join.</summary>
+    public ClusterMember BeginToAdd(string roles) => LaunchNew(roles, FreePorts(1)[0]);
 
     /// <summary>SIGKILL.</summary>
     public async Task KillAsync(ClusterMember node)
@@ -216,7 +219,9 @@ internal sealed class ProcessCluster : IAsyncDisposable
     public static int IndexOf(ClusterMember node) => int.Parse(node.Name["node".Length..], CultureInfo.InvariantCulture) - 1;
 
     /// <summary>Waits until a node, one that was killed or not, has written this to its log, and gives the node.</summary>
-    public async Task<ClusterMember> UntilLoggedAsync(string text)
+    /// <param name="text">a part of a line</param>
+    /// <param name="by">the node; null for any</param>
+    public async Task<ClusterMember> UntilLoggedAsync(string text, ClusterMember? by = null)
     {
         using var patience = new CancellationTokenSource(NodeProcess.Patience);
         using var pace = new PeriodicTimer(TimeSpan.FromMilliseconds(50));
@@ -224,7 +229,7 @@ internal sealed class ProcessCluster : IAsyncDisposable
         {
             while (true)
             {
-                if (_nodes.Concat(_dead).FirstOrDefault(node => node.Process.ToString().Contains(text, StringComparison.Ordinal)) is { } found)
+                if (_nodes.Concat(_dead).FirstOrDefault(node => (by is null || node == by) && node.Process.ToString().Contains(text, StringComparison.Ordinal)) is { } found)
                     return found;
                 await pace.WaitForNextTickAsync(patience.Token);
             }

@@ -16,6 +16,7 @@ internal sealed class LanePeer(LaneNodeContext lane, Address address)
     private const long BeginBytes = 2 << 20;
 
     private static readonly TimeSpan LogInterval = TimeSpan.FromSeconds(5);
+    private static readonly TimeSpan AskAgainAfter = TimeSpan.FromMilliseconds(500);
     private static readonly TimeSpan FirstPause = TimeSpan.FromMilliseconds(50);
     private static readonly TimeSpan LongestPause = TimeSpan.FromSeconds(3);
 
@@ -183,11 +184,20 @@ internal sealed class LanePeer(LaneNodeContext lane, Address address)
         End(connected, failure);
     }
 
-    /// <summary>Asks the peer where its lane is. It is the incarnation that answers which everything that waits is for.</summary>
+    /// <summary>
+    /// Asks the peer where its lane is. It is the incarnation that answers which everything that waits is for. A question can be lost, with an incarnation that has just ended, and what waits for its successor must not wait for that.
+    /// </summary>
     private LaneNode Locate(out LaneProtocol.Replies.At at)
     {
         var actor = lane.System.ActorSelection(new RootActorPath(address) / "user" / LaneProtocol.ActorName);
-        at = actor.Ask<LaneProtocol.Replies.At>(new LaneProtocol.Queries.Where(), lane.Settings.HandshakeTimeout).GetAwaiter().GetResult();
+        var asked = new List<Task<LaneProtocol.Replies.At>>();
+        var answered = -1;
+        while (answered < 0)
+        {
+            asked.Add(actor.Ask<LaneProtocol.Replies.At>(new LaneProtocol.Queries.Where(), lane.Settings.HandshakeTimeout));
+            answered = Task.WaitAny([.. asked], AskAgainAfter);
+        }
+        at = asked[answered].GetAwaiter().GetResult();
         return new LaneNode(lane.Self.Cluster, address, at.Uid);
     }
 

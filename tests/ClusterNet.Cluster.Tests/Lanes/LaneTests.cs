@@ -53,6 +53,22 @@ public abstract class LaneTests(LaneWay way)
     }
 
     [Fact]
+    public async Task A_question_that_was_lost_does_not_hold_up_what_is_for_who_starts_there_later()
+    {
+        await using var one = Node();
+        var port = Clusters.Nodes.FreePort();
+        var nobody = one.System.Provider.ResolveActorRef($"akka.tcp://{LaneTestNode.Cluster}@127.0.0.1:{port}/user/nobody#1");
+        one.Lane.Tell(nobody, LaneMessages.Push(1, 1), one.Probe());
+        // by the time that the other has started, its address was asked
+        one.AwaitAssert(() => Assert.True(one.Lane.Statistics.QueuedBytes > 0));
+        await using var two = Node(port: port);
+        var shard = two.Probe();
+        one.Lane.Tell(one.See(two, shard), LaneMessages.Push(2, 2), one.Probe());
+        shard.ExpectMsg<Commands.Push>(push => push.Step == 2).Gradient.Release();
+        Assert.Equal(0, one.Lane.Statistics.DroppedMessages);
+    }
+
+    [Fact]
     public async Task Messages_of_any_size_arrive_in_order()
     {
         await using var one = Node();

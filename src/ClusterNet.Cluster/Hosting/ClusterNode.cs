@@ -276,7 +276,7 @@ public sealed class ClusterNode : IAsyncDisposable
     private string WhyNotUp()
     {
         var cluster = Akka.Cluster.Cluster.Get(System);
-        if (!cluster.State.Members.Any(member => member.UniqueAddress.Equals(cluster.SelfUniqueAddress)))
+        if (Options.Seeds.Count > 0 && !cluster.State.Members.Any(member => member.UniqueAddress.Equals(cluster.SelfUniqueAddress)))
             return $"none of {string.Join(", ", Options.Seeds)} has let it in. See that they run, belong to one cluster, and reach {Address}; it goes on asking";
         var silent = cluster.State.Unreachable.Select(member => NodeAddress.Of(member.Address).ToString()).ToArray();
         return silent.Length > 0

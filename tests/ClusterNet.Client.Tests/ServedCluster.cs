@@ -46,8 +46,9 @@ public sealed class ServedCluster : IAsyncLifetime
         _folder.Delete(true);
     }
 
-    internal Task<ClusterNode> StartAsync(string name, IReadOnlyList<string> roles) => ClusterNode.StartAsync(
-        new NodeOptions { Name = name, Roles = roles, Seeds = First is null ? [] : [First.Address.ToString()], DataDirectory = Path.Combine(_folder.FullName, name), ResumesJobs = false },
+    /// <summary>A further node of this cluster, or of another one when it has its own seeds.</summary>
+    internal Task<ClusterNode> StartAsync(string name, IReadOnlyList<string> roles, IReadOnlyList<string>? seeds = null) => ClusterNode.StartAsync(
+        new NodeOptions { Name = name, Roles = roles, Seeds = seeds ?? (First is null ? [] : [First.Address.ToString()]), DataDirectory = Path.Combine(_folder.FullName, name), ResumesJobs = false },
         new ModelCatalog(ModelCatalog.BuiltIn));
 
     /// <summary>By <c>grpc</c> or by <c>message</c>.</summary>

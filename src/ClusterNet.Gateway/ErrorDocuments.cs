@@ -62,6 +62,9 @@ internal sealed partial class ErrorDocuments(RequestDelegate next, ILogger<Error
         return response.WriteAsJsonAsync(new { error = message }, _json, "application/json");
     }
 
+    /// <summary>The document itself, where there is no response to write to.</summary>
+    public static byte[] Utf8(string message) => JsonSerializer.SerializeToUtf8Bytes(new { error = message }, _json);
+
     /// <summary>Whether a request comes from a gRPC client.</summary>
     public static bool IsGrpc(HttpRequest request) => request.ContentType?.StartsWith("application/grpc", StringComparison.OrdinalIgnoreCase) == true;
 

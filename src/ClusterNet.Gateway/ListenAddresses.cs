@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Net;
 using System.Net.Security;
 using ClusterNet.Cluster;
@@ -31,9 +32,10 @@ internal static class ListenAddresses
         }
     }
 
-    /// <summary>Limits that hold on every port.</summary>
+    /// <summary>Limits that hold on every port, and answers to what breaks them. Once for each server.</summary>
     public static void Bound(KestrelServerOptions kestrel, int connections, long bodyBytes)
     {
+        RejectedRequests.Follow(kestrel.ApplicationServices.GetRequiredService<DiagnosticListener>());
         kestrel.AddServerHeader = false;
         kestrel.AllowSynchronousIO = false;
         var limits = kestrel.Limits;
@@ -60,7 +62,10 @@ internal static class ListenAddresses
             {
                 listen.Protocols = protocols;
                 if (tls is null)
+                {
+                    listen.Use(RejectedRequests.Answer);
                     return;
+                }
                 // before TLS and after it: who comes to the first alone was refused
                 var refusals = new RefusedConnections(kestrel.ApplicationServices.GetRequiredService<ILogger<NodeEndpoints>>());
                 listen.Use(refusals.Outside);
@@ -70,6 +75,7 @@ internal static class ListenAddresses
                     OnConnection = _ => ValueTask.FromResult(tls()),
                 });
                 listen.Use(RefusedConnections.Inside);
+                listen.Use(RejectedRequests.Answer);
             });
         }
     }

@@ -19,7 +19,7 @@ using ModelInput = ClusterNet.Cluster.Serving.ModelInput;
 namespace ClusterNet.Benchmarks.Soak;
 
 /// <summary>
-/// A cluster of three processes under mixed load for long: by message, HTTP and gRPC, with deadlines and priorities, while the version in production changes every second and a node that answers is killed and started again. Every answer is
+/// A cluster of three processes under mixed load for long: by message, HTTP and gRPC, with deadlines and priorities, while the version in production changes every second and a node that answers stands still, is killed and started again. Every answer is
 /// compared, bit for bit, with what its version says of the sample.
 /// </summary>
 internal sealed class SoakBenchmark : IAsyncDisposable
@@ -29,6 +29,7 @@ internal sealed class SoakBenchmark : IAsyncDisposable
     private const int Clients = 12;
     private static readonly TimeSpan _grace = TimeSpan.FromSeconds(5);
     private static readonly TimeSpan[] _timeouts = [TimeSpan.FromMilliseconds(3), TimeSpan.FromMilliseconds(200), TimeSpan.FromSeconds(2), TimeSpan.FromSeconds(10), TimeSpan.FromSeconds(10), TimeSpan.FromSeconds(30)];
+    private static readonly TimeSpan[] _standStills = [TimeSpan.FromSeconds(0.7), TimeSpan.FromSeconds(2), TimeSpan.FromSeconds(3), TimeSpan.FromSeconds(4)];
     private readonly string _folder = Directory.CreateTempSubdirectory("clusternet-soak-").FullName;
     private readonly TextWriter _progress;
     private readonly CancellationToken _cancel;
@@ -111,7 +112,7 @@ internal sealed class SoakBenchmark : IAsyncDisposable
         using var over = CancellationTokenSource.CreateLinkedTokenSource(_cancel);
         over.CancelAfter(duration);
         var clients = Enumerable.Range(0, Clients).Select(client => Task.Run(() => ClientAsync(client, over.Token))).ToArray();
-        var (swaps, kills) = (SwapAsync(over.Token), KillAsync(duration, over.Token));
+        var (swaps, disturbances) = (SwapAsync(over.Token), DisturbAsync(duration, over.Token));
         var (perSecond, memory) = (new List<double>(), new List<(long Asking, long First)>());
         var window = TimeSpan.FromTicks(Math.Max(TimeSpan.FromSeconds(5).Ticks, duration.Ticks / 20));
         for (var (last, at) = (0L, TimeSpan.Zero); watch.Elapsed + window <= duration + TimeSpan.FromSeconds(1);)
@@ -125,7 +126,7 @@ internal sealed class SoakBenchmark : IAsyncDisposable
                 $"{watch.Elapsed.TotalSeconds:0} s: {perSecond[^1]:0} answers/s; in all {answered} answered, {_counts.Wrong} wrong, {_counts.Unanswered} unanswered, {_counts.Late} late, {_counts.Shed} shed, {_counts.Failed} failed; memory {memory[^1].Asking >> 20} MB (gateway), {memory[^1].First >> 20} MB (node)"));
         }
         await Task.WhenAll(clients);
-        await Task.WhenAll(swaps, kills);
+        var (kills, standStills) = await disturbances;
         if (_counts.FirstFailure is { } failure)
             await _progress.WriteLineAsync($"the first that failed was told: {failure}");
         // the first fifth warms up
@@ -137,7 +138,8 @@ internal sealed class SoakBenchmark : IAsyncDisposable
             One("soak.memory.gateway.end-over-fifth", (double)memory[^1].Asking / memory[memory.Count / 5].Asking, 1.1, "ratio", Better.Lower),
             One("soak.memory.node.end-over-fifth", (double)memory[^1].First / memory[memory.Count / 5].First, 1.1, "ratio", Better.Lower),
             One("soak.swaps", await swaps, double.NaN, "times", Better.Higher),
-            One("soak.kills", await kills, double.NaN, "times", Better.Higher),
+            One("soak.kills", kills, double.NaN, "times", Better.Higher),
+            One("soak.stand-stills", standStills, double.NaN, "times", Better.Higher),
             One("soak.answered", _counts.Answered, double.NaN, "requests", Better.Higher),
             One("soak.wrong", _counts.Wrong, 0, "requests", Better.Lower),
             One("soak.unanswered", _counts.Unanswered, 0, "requests", Better.Lower),
@@ -172,19 +174,24 @@ internal sealed class SoakBenchmark : IAsyncDisposable
         return swaps;
     }
 
-    /// <summary>The second node is killed four times, and back after a while.</summary>
-    private async Task<int> KillAsync(TimeSpan duration, CancellationToken over)
+    /// <summary>The second node stands still and goes on, is killed and back after a while, four times each.</summary>
+    private async Task<(int Kills, int StandStills)> DisturbAsync(TimeSpan duration, CancellationToken over)
     {
-        const int Kills = 4;
-        var kills = 0;
+        const int Times = 4;
+        var (kills, standStills) = (0, 0);
         try
         {
-            while (kills < Kills)
+            while (kills < Times)
             {
-                await Task.Delay(duration / (Kills + 1) * 0.7, over);
+                var round = duration / (Times + 1);
+                await Task.Delay(round * 0.3, over);
+                // the others do not notice the first; they take the rest for unreachable, not for dead
+                await _second.StandStillAsync(_standStills[standStills], over);
+                standStills++;
+                await Task.Delay((round * 0.4) - _standStills[standStills - 1], over);
                 _second.Kill();
                 kills++;
-                await Task.Delay(duration / (Kills + 1) * 0.3, over);
+                await Task.Delay(round * 0.3, over);
                 _second.Dispose();
                 _second = await SoakNode.StartAsync($"second-{kills}", Database, _first.Address, over);
             }
@@ -193,7 +200,7 @@ internal sealed class SoakBenchmark : IAsyncDisposable
         {
             // the load is over
         }
-        return kills;
+        return (kills, standStills);
     }
 
     private async Task ClientAsync(int client, CancellationToken over)

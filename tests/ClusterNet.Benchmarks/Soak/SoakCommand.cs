@@ -13,7 +13,7 @@ internal static class SoakCommand
             if (result.Tokens is [var token] && double.TryParse(token.Value, System.Globalization.CultureInfo.InvariantCulture, out var value) && !(value >= 0.5))
                 result.AddError($"--minutes: '{token.Value}' is not at least 0.5");
         });
-        var soak = new Command("soak", "Mixed load by message, HTTP and gRPC on three processes, with deadlines, swaps every second and kills: what becomes of throughput, memory and answers") { json, minutes };
+        var soak = new Command("soak", "Mixed load by message, HTTP and gRPC on three processes, with deadlines, swaps every second, kills and a node that stands still: what becomes of throughput, memory and answers") { json, minutes };
         soak.SetAction(async (parse, cancel) =>
         {
             var figures = await SoakBenchmark.RunAsync(TimeSpan.FromMinutes(parse.GetValue(minutes)), Console.Error, cancel);

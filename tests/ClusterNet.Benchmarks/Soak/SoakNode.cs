@@ -56,6 +56,20 @@ internal sealed class SoakNode : IDisposable
         _process.WaitForExit();
     }
 
+    /// <summary>SIGSTOP, and SIGCONT after a while or when nobody waits any more.</summary>
+    public async Task StandStillAsync(TimeSpan duration, CancellationToken cancel)
+    {
+        Signal("STOP");
+        try
+        {
+            await Task.Delay(duration, cancel);
+        }
+        finally
+        {
+            Signal("CONT");
+        }
+    }
+
     public void Dispose()
     {
         if (!_process.HasExited)
@@ -65,5 +79,13 @@ internal sealed class SoakNode : IDisposable
                 _process.Kill();
         }
         _process.Dispose();
+    }
+
+    private void Signal(string name)
+    {
+        using var kill = Process.Start("kill", [$"-{name}", _process.Id.ToString(System.Globalization.CultureInfo.InvariantCulture)]);
+        kill.WaitForExit();
+        if (kill.ExitCode != 0)
+            throw new InvalidOperationException($"SIG{name} could not be sent to the node");
     }
 }

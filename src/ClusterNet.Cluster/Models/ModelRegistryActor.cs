@@ -1,6 +1,7 @@
 using Akka.Actor;
 using Akka.Event;
 using Akka.Persistence;
+using ClusterNet.Cluster.Hosting;
 using ClusterNet.Cluster.Telemetry;
 using ClusterNet.Core.Jobs;
 using ClusterNet.Core.Parameters;
@@ -77,7 +78,7 @@ internal sealed class ModelRegistryActor : ReceivePersistentActor
     }
 
     private void RefuseSender(Exception cause, object @event) =>
-        Sender.Tell(new Status.Failure(new ClusterException($"the store did not take the registry's {@event.GetType().Name}: {cause.Message}", cause)));
+        Sender.Tell(new Status.Failure(new ClusterException($"the store did not take the registry's {@event.GetType().Name}: {StoreFault.ReasonOf(cause)}", cause)));
 
     private void Do(RegistryDecision decision, Action<object> answer)
     {

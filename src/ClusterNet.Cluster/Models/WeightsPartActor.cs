@@ -1,5 +1,6 @@
 using Akka.Actor;
 using Akka.Persistence;
+using ClusterNet.Cluster.Hosting;
 using ClusterNet.Cluster.Parameters;
 using ClusterNet.Cluster.Telemetry;
 using ClusterNet.Core.Jobs;
@@ -105,7 +106,7 @@ internal sealed class WeightsPartActor : ReceiveActor
     private void StoreFailed(Exception cause)
     {
         NodeTelemetry.StoreFailed(_act.ToString().ToLowerInvariant());
-        Fail(cause.Message);
+        Fail(StoreFault.ReasonOf(cause));
     }
 
     private void Fail(string cause)

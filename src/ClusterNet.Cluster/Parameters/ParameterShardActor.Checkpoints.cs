@@ -1,6 +1,7 @@
 using Akka.Actor;
 using Akka.Event;
 using Akka.Persistence;
+using ClusterNet.Cluster.Hosting;
 using ClusterNet.Cluster.Models;
 using ClusterNet.Core.Jobs;
 using static ClusterNet.Cluster.Parameters.ParameterProtocol;
@@ -113,8 +114,8 @@ internal sealed partial class ParameterShardActor
         var isOurs = _saving.Remove(failure.Metadata.SequenceNr, out var saving);
         if (_state is null || !IsOfThisHistory(isOurs, saving.Generation))
             return;
-        _log.Error("Shard {Shard}: checkpoint of step {Step} was not saved: {Reason}", _state.Shard, failure.Metadata.SequenceNr, failure.Cause.Message);
-        _coordinator.Tell(new Replies.CheckpointFailed(_state.Shard, _state.Generation, failure.Metadata.SequenceNr, failure.Cause.Message));
+        _log.Error("Shard {Shard}: checkpoint of step {Step} was not saved: {Reason}", _state.Shard, failure.Metadata.SequenceNr, StoreFault.ReasonOf(failure.Cause));
+        _coordinator.Tell(new Replies.CheckpointFailed(_state.Shard, _state.Generation, failure.Metadata.SequenceNr, StoreFault.ReasonOf(failure.Cause)));
     }
 
     private void DeleteCheckpoints(long upTo)

@@ -1,6 +1,7 @@
 using Akka.Actor;
 using Akka.Event;
 using Akka.Persistence;
+using ClusterNet.Cluster.Hosting;
 using ClusterNet.Cluster.Lanes;
 using ClusterNet.Cluster.Models;
 using ClusterNet.Cluster.Telemetry;
@@ -63,7 +64,7 @@ internal sealed partial class ParameterShardActor : ReceiveActor, IWithTimers
         Receive<Commands.KeepCheckpoints>(keep => DeleteCheckpoints(keep.Steps.Count == 0 ? -1 : keep.Steps[0] - 1));
         Receive<SaveSnapshotSuccess>(Saved);
         Receive<SaveSnapshotFailure>(SaveFailed);
-        Receive<DeleteSnapshotsFailure>(failure => _log.Warning("Shard {Shard}: old checkpoints were not deleted: {Reason}", _state?.Shard, failure.Cause.Message));
+        Receive<DeleteSnapshotsFailure>(failure => _log.Warning("Shard {Shard}: old checkpoints were not deleted: {Reason}", _state?.Shard, StoreFault.ReasonOf(failure.Cause)));
         Receive<Commands.Publish>(publish => IsCurrent(publish.Generation), Publish);
         Receive<WeightsProtocol.Saved>(PartSaved);
         Receive<WeightsProtocol.SaveFailed>(PartFailed);
@@ -180,7 +181,7 @@ internal sealed partial class ParameterShardActor : ReceiveActor, IWithTimers
             OpenFailed(failure.Message);
         else if (_opening is { } opening)
         {
-            _log.Error("Shard {Shard}: the store does not give the checkpoint of step {Step}: {Reason}; asking again", opening.Shard, opening.RestoreStep, failure.Message);
+            _log.Error("Shard {Shard}: the store does not give the checkpoint of step {Step}: {Reason}; asking again", opening.Shard, opening.RestoreStep, StoreFault.ReasonOf(failure));
             Timers.StartSingleTimer(Tick.RepeatOpening, Tick.RepeatOpening, RepeatInterval);
         }
     }

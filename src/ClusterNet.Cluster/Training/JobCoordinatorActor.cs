@@ -1,3 +1,4 @@
+using ClusterNet.Cluster.Hosting;
 using System.Collections.Concurrent;
 using Akka.Actor;
 using Akka.Event;
@@ -89,7 +90,7 @@ internal sealed partial class JobCoordinatorActor : ReceivePersistentActor, IWit
     {
         NodeTelemetry.StoreFailed("journal");
         _environment.Running.JournalFailed(_job);
-        _log.Error(cause, "Job {Job}: the journal did not take {Event}: {Reason}; the coordinator stops and goes on from what it holds, when it takes something again", _job, @event.GetType().Name, cause.Message);
+        _log.Error(cause, "Job {Job}: the journal did not take {Event}: {Reason}; the coordinator stops and goes on from what it holds, when it takes something again", _job, @event.GetType().Name, StoreFault.ReasonOf(cause));
     }
 
     private void RecoverAll()

@@ -46,6 +46,26 @@ public sealed class StoreFailureTests(ITestOutputHelper output)
     }
 
     [SkippableFact]
+    public async Task The_disk_of_the_store_is_full()
+    {
+        await using var server = await PostgresServer.StartAsync(megabytes: 160);
+        await using var cluster = await ProcessCluster.StartAsync(output, server, ProcessCluster.Stateful, ProcessCluster.Stateful, ProcessCluster.Worker);
+        var job = await cluster.SubmitAsync(File, [.. SameHash.Settings(Steps), "training.workers=2", "training.shards=2"]);
+        await cluster.UntilCheckpointAsync(job, 40);
+        server.Disk.Fill();
+        using (var over = new PeriodicTimer(_outage))
+        {
+            await cluster.UntilLoggedAsync("No space left on device");
+            await over.WaitForNextTickAsync();
+        }
+        Assert.All(cluster.Nodes, node => Assert.True(node.Process.IsRunning, $"{node.Name} has ended: {node.Process}"));
+        server.Disk.Free();
+        await server.StartAgainIfEndedAsync();
+        await SameHash.RequireAsync(File, Steps, await cluster.EndOfAsync(job));
+        Assert.Empty(await cluster.Store.JournalFaultsAsync());
+    }
+
+    [SkippableFact]
     public async Task A_checkpoint_is_damaged_in_PostgreSQL()
     {
         await using var cluster = await ProcessCluster.StartAsync(output, ProcessCluster.Stateful, ProcessCluster.Worker);

@@ -212,6 +212,7 @@ public sealed class DashboardTests(Browser browser) : IClassFixture<Browser>
         job["progress"]!["status"] = "failed";
         job["progress"]!["failure"] = "the disk is full: make room, then 'clusternet resume'";
         job["progress"]!["max_staleness"] = 3;
+        job["left_out"] = System.Text.Json.Nodes.JsonNode.Parse("""[{"node":"127.0.0.1:5","reason":"data.source: 'd.csv' is not there"}]""");
         job["consistency"] = "ssp";
         job["staleness_bound"] = 4;
         job["result"] = null;
@@ -222,7 +223,43 @@ public sealed class DashboardTests(Browser browser) : IClassFixture<Browser>
         await Expect(page.GetByText("worker 127.0.0.1:4 is gone")).ToBeVisibleAsync();
         await Expect(page.GetByRole(AriaRole.Alert)).ToHaveTextAsync("the disk is full: make room, then 'clusternet resume'");
         await Expect(page.GetByText("3 steps at most, ssp, bound 4")).ToBeVisibleAsync();
+        await Expect(page.GetByText("data.source: 'd.csv' is not there")).ToBeVisibleAsync();
         await Browser.PictureAsync(page, "job-failed");
+        await AssertAccessibleAsync(page);
+    }
+
+    [SkippableFact]
+    public async Task A_worker_that_is_lost_is_a_mark_on_the_curve_of_the_job_that_goes_on()
+    {
+        Browser.SkipWithoutBrowser();
+        await using var gateway = await browser.StartAsync();
+        var job = await browser.Cluster.SubmitAsync(TestJobs.Wdbc("mlp", training => training with { Epochs = 4000 }, ("hidden", ["16"])) with { Name = "disturbed" });
+        await using var watched = await browser.OpenAsync(gateway, $"#/jobs/{job}");
+        var page = watched.Page;
+        await page.WaitForFunctionAsync("() => Number(/by step: (\\d+) points/.exec(document.querySelector('.chart')?.getAttribute('aria-label'))?.[1]) > 20");
+        Assert.Equal(JobStatus.Training, (await browser.Cluster.JobAsync(job)).Summary.Status);
+        browser.Cluster.System.ActorSelection("/user/workers/*").Tell(Akka.Actor.PoisonPill.Instance);
+        await Expect(page.GetByText("there are workers again")).ToBeVisibleAsync();
+        var generation = (await browser.Cluster.JobAsync(job)).Generations[^1];
+        await Expect(page.GetByRole(AriaRole.Img, new PageGetByRoleOptions { NameRegex = new("^Loss\\.") })).ToHaveAccessibleNameAsync(
+            new System.Text.RegularExpressions.Regex(string.Create(CultureInfo.InvariantCulture, $"generation {generation.Generation.Number} at step {generation.RestoreStep ?? generation.Step}")));
+        await browser.Cluster.CancelAsync(job);
+    }
+
+    [SkippableFact]
+    public async Task A_job_that_fails_says_why_and_where_on_its_curve()
+    {
+        Browser.SkipWithoutBrowser();
+        await using var gateway = await browser.StartAsync();
+        var job = await browser.Cluster.SubmitAsync(
+            TestJobs.Wdbc("mlp", training => training with { Epochs = 3, Optimizer = new OptimizerSpec { Kind = OptimizerKind.Sgd, LearningRate = 1e30 } }, ("hidden", ["16"])) with { Name = "diverging" });
+        await using var watched = await browser.OpenAsync(gateway, $"#/jobs/{job}");
+        var page = watched.Page;
+        await Expect(page.GetByRole(AriaRole.Alert)).ToContainTextAsync("diverged");
+        var step = (await browser.Cluster.JobAsync(job)).Summary.Step;
+        await Expect(page.GetByRole(AriaRole.Img, new PageGetByRoleOptions { NameRegex = new("^Loss\\.") })).ToHaveAccessibleNameAsync(
+            new System.Text.RegularExpressions.Regex(string.Create(CultureInfo.InvariantCulture, $"failed at step {step}")));
+        await Browser.PictureAsync(page, "job-diverged");
         await AssertAccessibleAsync(page);
     }
 

@@ -65,6 +65,7 @@ internal sealed class TrainingSerializer(ExtendedActorSystem system) : ProtocolS
                 Ledger = { m.Ledger.Select(ToWire) },
                 Generations = { m.Generations.Select(ToWire) },
                 Paces = { m.Paces.Select(ToWire) },
+                LeftOut = { m.LeftOut.Select(ToWire) },
             },
             w => new JobDetails(
                 FromWire(w.Summary),
@@ -78,6 +79,7 @@ internal sealed class TrainingSerializer(ExtendedActorSystem system) : ProtocolS
                 Ledger = [.. w.Ledger.Select(FromWire)],
                 Generations = [.. w.Generations.Select(FromWire)],
                 Paces = [.. w.Paces.Select(FromWire)],
+                LeftOut = [.. w.LeftOut.Select(FromWire)],
             });
 
     private static CodecTable Journalled(CodecTable table) => table
@@ -87,8 +89,8 @@ internal sealed class TrainingSerializer(ExtendedActorSystem system) : ProtocolS
             w => new Events.JobSubmitted(new JobId(w.Job), JobSpecJson.Deserialize(w.Spec), w.Plan.FromWire(), w.At.FromWire()) { Trace = w.TraceOf() })
         .Add<Events.GenerationOpened, Wire.JobGenerationOpened>(
             "T:generation",
-            m => ToWire(new GenerationRecord(m.Generation, m.RestoreStep, m.Reason, m.At)),
-            w => new Events.GenerationOpened(new Generation(w.Generation), w.HasRestoreStep ? w.RestoreStep : null, w.Reason, w.At.FromWire()))
+            m => ToWire(new GenerationRecord(m.Generation, m.RestoreStep, m.Reason, m.At) { Step = m.Step }),
+            w => new Events.GenerationOpened(new Generation(w.Generation), w.HasRestoreStep ? w.RestoreStep : null, w.Reason, w.At.FromWire()) { Step = w.HasStep ? w.Step : null })
         .Add<Events.CheckpointCommitted, Wire.JobCheckpointCommitted>(
             "T:committed",
             m =>
@@ -183,11 +185,17 @@ internal sealed class TrainingSerializer(ExtendedActorSystem system) : ProtocolS
         var wire = new Wire.JobGenerationOpened { Generation = generation.Generation.Number, Reason = generation.Reason, At = generation.At.ToWire() };
         if (generation.RestoreStep is { } step)
             wire.RestoreStep = step;
+        if (generation.Step is { } done)
+            wire.Step = done;
         return wire;
     }
 
     private static GenerationRecord FromWire(Wire.JobGenerationOpened wire) =>
-        new(new Generation(wire.Generation), wire.HasRestoreStep ? wire.RestoreStep : null, wire.Reason, wire.At.FromWire());
+        new(new Generation(wire.Generation), wire.HasRestoreStep ? wire.RestoreStep : null, wire.Reason, wire.At.FromWire()) { Step = wire.HasStep ? wire.Step : null };
+
+    private static Wire.NodeLeftOut ToWire(NodeLeftOut node) => new() { Node = node.Node, Reason = node.Reason };
+
+    private static NodeLeftOut FromWire(Wire.NodeLeftOut wire) => new(wire.Node, wire.Reason);
 
     private static Wire.Loss ToWire(LossPoint point) => new() { Step = point.Step, Loss_ = point.Loss };
 

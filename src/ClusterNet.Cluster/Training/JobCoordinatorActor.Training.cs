@@ -38,7 +38,7 @@ internal sealed partial class JobCoordinatorActor
         _restoring = restoreStep;
         (_isEnlisting, _mayStand, _hasMadeWay) = (false, false, false);
         _log.Info("Job {Job}: generation {Generation} opens: {Reason}", _job, _state.Generation.Next.Number, reason);
-        Persist(new Events.GenerationOpened(_state.Generation.Next, restoreStep, reason, Now), opened =>
+        Persist(new Events.GenerationOpened(_state.Generation.Next, restoreStep, reason, Now) { Step = Run.Known }, opened =>
         {
             _state.Apply(opened);
             Run.Active = [.. Run.Workers.Select(worker => worker.Actor)];
@@ -274,7 +274,8 @@ internal sealed partial class JobCoordinatorActor
         Command<ParameterProtocol.Replies.Leaving>(ShardLeaves);
         Command<Commands.HandOff>(_ => Move());
         Command<Commands.Nudge>(_ => NoteThat(true));
-        Command<WorkerProtocol.Replies.WorkFailed>(failed => Run.Workers.Any(worker => worker.Actor.Equals(Sender)) || failed.Generation == Generation.None, failed => End(JobStatus.Failed, failed.Reason, false, loggable: failed.Loggable));
+        Command<WorkerProtocol.Replies.WorkFailed>(failed => failed.Generation == Generation.None, LeaveOut);
+        Command<WorkerProtocol.Replies.WorkFailed>(_ => Run.Workers.Any(worker => worker.Actor.Equals(Sender)), failed => End(JobStatus.Failed, failed.Reason, false, loggable: failed.Loggable));
         Command<Terminated>(Terminated);
         Command<Commands.Cancel>(_ => End(JobStatus.Cancelled, null, deleteCheckpoints: true, Sender));
         Command<Commands.Resume>(_ => Sender.Tell(new Replies.Accepted(_job)));

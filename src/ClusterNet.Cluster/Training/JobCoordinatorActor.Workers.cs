@@ -17,7 +17,11 @@ internal sealed partial class JobCoordinatorActor
     /// <summary>How long newcomers wait for others, so that one generation lets them all in.</summary>
     private static readonly TimeSpan AdmissionTime = TimeSpan.FromMilliseconds(500);
 
+    /// <summary>How long a node is left out that can't have workers of this job, before it is asked again.</summary>
+    private static readonly TimeSpan LeftOutTime = TimeSpan.FromMinutes(1);
+
     private readonly HashSet<Address> _hosts = [];
+    private readonly Dictionary<(Address Address, int Uid), LeftOut> _leftOut = [];
     private IReadOnlyList<WorkerNode> _nodes = [];
     private string _enlisting = string.Empty;
     private bool _isEnlisting;
@@ -28,7 +32,9 @@ internal sealed partial class JobCoordinatorActor
 
     private int Wanted => Spec.Training.Workers + Spec.Training.BackupWorkers;
 
-    private IReadOnlyList<(WorkerNode Node, int Count)> Targets => WorkerSpread.Over(_nodes, Wanted, Spec.Training.ThreadsPerWorker);
+    private IReadOnlyList<(WorkerNode Node, int Count)> Targets => WorkerSpread.Over([.. _nodes.Where(node => !IsLeftOut(node))], Wanted, Spec.Training.ThreadsPerWorker);
+
+    private bool AreAllReady => Targets.All(target => Run.Workers.Count(worker => worker.IsOn(target.Node)) >= target.Count);
 
     /// <summary>Whether other workers should have the slices than have them.</summary>
     private bool IsToAdmit => !IsToStand && !Run.Active.ToHashSet().SetEquals(Choose().Select(worker => worker.Actor));
@@ -70,17 +76,57 @@ internal sealed partial class JobCoordinatorActor
         if (Run.Workers.Any(worker => worker.Actor.Equals(actor)) || _nodes.FirstOrDefault(node => node.Address.Equals(address)) is not { Workers: > 0 } on)
             return;
         Run.Workers.Add(new JobWorker(actor, address, on.Uid));
+        Run.HadWorkers = true;
+        _leftOut.Remove((on.Address, on.Uid));
         Context.Watch(actor);
-        var areAll = Targets.All(target => Run.Workers.Count(worker => worker.IsOn(target.Node)) >= target.Count);
-        if (_isEnlisting && areAll)
+        if (_isEnlisting && AreAllReady)
             Begin();
         else if (_isEnlisting)
             StartUnlessActive(Tick.Begin, Grace);
-        else if (areAll)
+        else if (AreAllReady)
             Admit();
         else
             StartUnlessActive(Tick.Admit, AdmissionTime);
     }
+
+    /// <summary>
+    /// A node can't have workers of this job: its data are missing or not the same there, or its program is another one. One such node must not end what others can do: it is left out, loudly, and asked again later. The job fails where
+    /// there is no other node and nobody could work on it in this run.
+    /// </summary>
+    private void LeaveOut(WorkerProtocol.Replies.WorkFailed failed)
+    {
+        var address = _environment.AddressOf(Sender);
+        if (_nodes.FirstOrDefault(node => node.Address.Equals(address)) is not { } node)
+            return;
+        var isKnown = IsLeftOut(node);
+        _leftOut[(node.Address, node.Uid)] = new LeftOut(failed.Reason, failed.Loggable ?? failed.Reason, MonotonicNow + LeftOutTime);
+        if (isKnown)
+            return;
+        if (Targets.Count == 0 && Run.Workers.Count == 0 && !Run.HadWorkers)
+        {
+            End(JobStatus.Failed, WhyLeftOut(node => node.Reason), false, loggable: WhyLeftOut(node => node.Loggable));
+            return;
+        }
+        _log.Error("Job {Job}: {Node} can't have its workers and is left out: {Reason}", _job, Named(node.Address), failed.Loggable ?? failed.Reason);
+        EnlistWorkers();
+        if (_isEnlisting && AreAllReady)
+            Begin();
+    }
+
+    private bool IsLeftOut(WorkerNode node) => _leftOut.TryGetValue((node.Address, node.Uid), out var why) && MonotonicNow < why.Until;
+
+    /// <summary>The reasons, and where there are several nodes, which of them each is of.</summary>
+    private string WhyLeftOut(Func<LeftOut, string> words)
+    {
+        var isAlone = _nodes.Count == 1 && _nodes[0].Address.Equals(_environment.AddressOf(Self));
+        return string.Join("; ", _leftOut
+            .GroupBy(node => words(node.Value), node => Named(node.Key.Address), StringComparer.Ordinal)
+            .Select(same => isAlone ? same.Key : $"{same.Key} (at {string.Join(", ", same)})"));
+    }
+
+    private static string Named(Address node) => $"{node.Host}:{node.Port}";
+
+    private static TimeSpan MonotonicNow => Context.System.Scheduler.MonotonicClock;
 
     private void StartUnlessActive(Tick tick, TimeSpan delay)
     {
@@ -130,6 +176,8 @@ internal sealed partial class JobCoordinatorActor
     private void NodesChanged(IReadOnlyList<WorkerNode> nodes)
     {
         _nodes = nodes;
+        foreach (var gone in _leftOut.Keys.Where(key => !_nodes.Any(node => (node.Address, node.Uid) == key)).ToArray())
+            _leftOut.Remove(gone);
         if (_run is null)
             return;
         JobWorker[] leaving = [.. Run.Workers.Where(worker => _nodes.Any(node => worker.IsOn(node) && node.Workers == 0))];
@@ -138,7 +186,7 @@ internal sealed partial class JobCoordinatorActor
             Release(worker);
         if (leaving.Length + lost.Length > 0)
         {
-            var at = string.Join(", ", leaving.Concat(lost).Select(worker => $"{worker.Address.Host}:{worker.Address.Port}").Distinct());
+            var at = string.Join(", ", leaving.Concat(lost).Select(worker => Named(worker.Address)).Distinct());
             Lose([.. leaving, .. lost], lost.Length == 0 ? $"{at} leaves" : $"no answer from {at}");
         }
         EnlistWorkers();
@@ -197,4 +245,9 @@ internal sealed partial class JobCoordinatorActor
         if (_isYielding)
             LetGo();
     }
+
+    /// <param name="Reason">why, for people who may see the data</param>
+    /// <param name="Loggable">the same for a log</param>
+    /// <param name="Until">when it is asked again</param>
+    private sealed record LeftOut(string Reason, string Loggable, TimeSpan Until);
 }

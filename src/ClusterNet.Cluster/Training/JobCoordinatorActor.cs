@@ -277,6 +277,7 @@ internal sealed partial class JobCoordinatorActor : ReceivePersistentActor, IWit
         (_isYielding, _isEnlisting, _mayStand) = (false, false, false);
         _leaving.Clear();
         _hosts.Clear();
+        _leftOut.Clear();
         Timers.CancelAll();
         _environment.Running.Remove(_job);
         NoteThat(false);
@@ -335,6 +336,7 @@ internal sealed partial class JobCoordinatorActor : ReceivePersistentActor, IWit
         {
             Ledger = [.. _state.Ledger, .. _run?.Ledger ?? []],
             Generations = [.. _state.Generations],
+            LeftOut = [.. _leftOut.Select(node => new NodeLeftOut(Named(node.Key.Address), node.Value.Reason))],
             Paces = [.. _state.Paces.Points, .. since?.Paces ?? []],
         };
     }

@@ -85,7 +85,7 @@ internal sealed class JobState
         Status = JobStatus.Training;
         WasKilled = false;
         Failure = null;
-        _generations.Add(new GenerationRecord(opened.Generation, opened.RestoreStep, opened.Reason, opened.At));
+        _generations.Add(new GenerationRecord(opened.Generation, opened.RestoreStep, opened.Reason, opened.At) { Step = opened.Step });
         if (_generations.Count > KeptGenerations)
             _generations.RemoveAt(0);
         if (opened.RestoreStep is not { } step)

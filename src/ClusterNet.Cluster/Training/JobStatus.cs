@@ -72,7 +72,16 @@ public sealed record EpochVisits(long Epoch, long Step, long Samples, long Expec
 /// <param name="RestoreStep">the checkpoint that all went back to; null where nothing was lost</param>
 /// <param name="Reason">why it was opened, for people</param>
 /// <param name="At">when</param>
-public sealed record GenerationRecord(Generation Generation, long? RestoreStep, string Reason, DateTimeOffset At);
+public sealed record GenerationRecord(Generation Generation, long? RestoreStep, string Reason, DateTimeOffset At)
+{
+    /// <summary>Steps that were done when it was opened; null where it was not recorded.</summary>
+    public long? Step { get; init; }
+}
+
+/// <summary>A node that can't have workers of a job, and why.</summary>
+/// <param name="Node"><c>HOST:PORT</c></param>
+/// <param name="Reason">for people; it may quote the data</param>
+public sealed record NodeLeftOut(string Node, string Reason);
 
 /// <summary>A job in a list.</summary>
 /// <param name="Job">the job</param>
@@ -105,6 +114,9 @@ public sealed record JobDetails(
 
     /// <summary>The latest generations, the oldest first.</summary>
     public IReadOnlyList<GenerationRecord> Generations { get; init; } = [];
+
+    /// <summary>Nodes that can't have its workers, while it runs.</summary>
+    public IReadOnlyList<NodeLeftOut> LeftOut { get; init; } = [];
 
     /// <summary>How fast it went, by step, thinned to at most a thousand points.</summary>
     public IReadOnlyList<PacePoint> Paces { get; init; } = [];

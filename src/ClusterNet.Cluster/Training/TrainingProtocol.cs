@@ -100,7 +100,11 @@ public static class TrainingProtocol
         /// <param name="RestoreStep">the checkpoint that all go back to; null where none had to</param>
         /// <param name="Reason">why, for people</param>
         /// <param name="At">when</param>
-        public sealed record GenerationOpened(Generation Generation, long? RestoreStep, string Reason, DateTimeOffset At);
+        public sealed record GenerationOpened(Generation Generation, long? RestoreStep, string Reason, DateTimeOffset At)
+        {
+            /// <summary>Steps that were done then; null where it was not recorded.</summary>
+            public long? Step { get; init; }
+        }
 
         /// <summary>All shards have saved the state of a step. It carries the history up to that step, so that going back to it goes back in history too.</summary>
         /// <param name="Step">the version saved</param>

@@ -37,6 +37,9 @@ internal sealed class TrainingRun
     /// <summary>All workers that are ready, in the order they enlisted.</summary>
     public List<JobWorker> Workers { get; } = [];
 
+    /// <summary>Whether any has ever been.</summary>
+    public bool HadWorkers { get; set; }
+
     /// <summary>Those of them that have slices in this generation; all of them while it opens.</summary>
     public IReadOnlyList<IActorRef> Active { get; set; } = [];
 

@@ -23,7 +23,7 @@ internal sealed class JobData
         if (prepared.Fingerprint != plan.DataFingerprint)
         {
             throw new Core.Faults.InputException("data.source",
-                $"'{data.Source}' is not what it was when the job was submitted: fingerprint {prepared.Fingerprint[..12]}, then {plan.DataFingerprint[..12]}; restore the data, or submit a new job");
+                $"'{data.Source}' is not what it was when the job was submitted: its fingerprint is {prepared.Fingerprint[..12]} here and was {plan.DataFingerprint[..12]} then; restore the data, or submit a new job");
         }
         return prepared;
     }

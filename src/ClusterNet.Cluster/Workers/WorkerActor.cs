@@ -104,7 +104,9 @@ internal sealed partial class WorkerActor : ReceiveActor, IWithTimers
 
     private bool IsOfNow(Commands.Continue go) => go.Generation == _state.Generation;
 
-    /// <summary>What fails here fails again anywhere, since the computation is the same: the job ends with the reason.</summary>
+    /// <summary>
+    /// What fails here fails again anywhere, since the computation is the same: the job ends with the reason. Not so the start: data and program are this node's, and a worker that has none is none.
+    /// </summary>
     private void Guarded(Action work)
     {
         try
@@ -122,6 +124,8 @@ internal sealed partial class WorkerActor : ReceiveActor, IWithTimers
             _log.Error(exception, "Worker of {Job} can't compute step {Step}", _job.Job, _state.Version);
             _coordinator.Tell(new Replies.WorkFailed(_job.Job, _state.Generation, $"{exception.GetType().Name}: {exception.Message}"));
         }
+        if (_evaluator is null)
+            Context.Stop(Self);
     }
 
     private void OnTick(Tick tick)

@@ -145,7 +145,7 @@ public static class WorkerProtocol
         /// <param name="AllFinite">whether no weight is NaN or infinite</param>
         public sealed record Digested(JobId Job, Generation Generation, string Sha256, bool AllFinite) : IWorkerMessage;
 
-        /// <summary>A worker could not compute; repeating would not help.</summary>
+        /// <summary>A worker could not compute; repeating would not help. Of no generation: it could not even start, which another node may.</summary>
         public sealed record WorkFailed(JobId Job, Generation Generation, string Reason) : IWorkerMessage
         {
             /// <summary>What a log may say where <see cref="Reason"/> may tell of the data; null where it does not.</summary>

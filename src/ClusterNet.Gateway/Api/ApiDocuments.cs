@@ -53,7 +53,7 @@ public sealed record LossDocument(long Step, double Loss);
 public sealed record PaceDocument(long Step, double SamplesPerSecond, long? MaxStaleness);
 
 /// <summary>A plan of who computes what, which the loss or the arrival of someone ended.</summary>
-public sealed record GenerationDocument(long Generation, long? RestoreStep, string Reason, DateTimeOffset At);
+public sealed record GenerationDocument(long Generation, long? Step, long? RestoreStep, string Reason, DateTimeOffset At);
 
 /// <summary>What a completed job ended with.</summary>
 public sealed record JobResultDocument(
@@ -67,6 +67,7 @@ public sealed record JobResultDocument(
 /// <param name="Paces">samples per second by step, thinned to at most a thousand points</param>
 /// <param name="History">what each epoch ended with</param>
 /// <param name="Generations">the latest, the oldest first</param>
+/// <param name="LeftOut">nodes that can't have its workers, while it runs</param>
 /// <param name="Consistency">how far workers may drift apart: bsp, ssp or asp</param>
 /// <param name="StalenessBound">of ssp, in steps</param>
 /// <param name="Checkpoints">steps whose checkpoint is kept</param>
@@ -79,6 +80,7 @@ public sealed record JobDocument(
     IReadOnlyList<PaceDocument> Paces,
     IReadOnlyList<EpochDocument> History,
     IReadOnlyList<GenerationDocument> Generations,
+    IReadOnlyList<NodeLeftOut> LeftOut,
     IReadOnlyList<long> Checkpoints,
     string Consistency,
     int? StalenessBound,
@@ -91,7 +93,8 @@ public sealed record JobDocument(
         [.. job.Losses.Select(loss => new LossDocument(loss.Step, loss.Loss))],
         [.. job.Paces.Select(pace => new PaceDocument(pace.Step, pace.SamplesPerSecond, pace.MaxStaleness))],
         [.. job.Epochs.Select(EpochDocument.Of)],
-        [.. job.Generations.Select(generation => new GenerationDocument(generation.Generation.Number, generation.RestoreStep, generation.Reason, generation.At))],
+        [.. job.Generations.Select(generation => new GenerationDocument(generation.Generation.Number, generation.Step, generation.RestoreStep, generation.Reason, generation.At))],
+        job.LeftOut,
         job.CommittedCheckpoints,
         job.Spec.Training.Consistency.ToString().ToLowerInvariant(),
         job.Spec.Training.Consistency == Core.Jobs.ConsistencyMode.Ssp ? job.Spec.Training.Staleness : null,

@@ -101,6 +101,8 @@ internal static class JobsCommand
             output.Write(Epochs(job));
         if (job.Generations.Count > 1)
             output.Write(Generations(job));
+        if (job.LeftOut.Count > 0)
+            output.Write(LeftOut(job));
         output.MarkupLine("[bold blue]Job[/]");
         run.Screen.Line(SettingsText.Yaml(job.Spec).TrimEnd());
         if (progress.Status == JobStatus.Interrupted)
@@ -156,16 +158,25 @@ internal static class JobsCommand
 
     private static Table Generations(JobDetails job)
     {
-        var table = Tables.With(">generation", "opened", ">back to step", "why");
+        var table = Tables.With(">generation", "opened", ">at step", ">back to step", "why");
         foreach (var generation in job.Generations.TakeLast(GenerationsShown))
         {
             table.Row([
                 Figures.Count(generation.Generation.Number),
                 Figures.Moment(generation.At),
+                generation.Step is { } done ? Figures.Count(done) : "-",
                 generation.RestoreStep is { } step ? Figures.Count(step) : "-",
                 generation.Reason,
             ]);
         }
+        return table;
+    }
+
+    private static Table LeftOut(JobDetails job)
+    {
+        var table = Tables.With("node left out", "why");
+        foreach (var node in job.LeftOut)
+            table.Row([node.Node, node.Reason]);
         return table;
     }
 

@@ -92,10 +92,12 @@ internal static class JsonDocuments
         document["generations"] = new JsonArray([.. job.Generations.Select(generation => (JsonNode)new JsonObject
         {
             ["generation"] = generation.Generation.Number,
+            ["step"] = generation.Step,
             ["restore_step"] = generation.RestoreStep,
             ["reason"] = generation.Reason,
             ["at"] = generation.At.ToString("O"),
         })]);
+        document["left_out"] = new JsonArray([.. job.LeftOut.Select(node => (JsonNode)new JsonObject { ["node"] = node.Node, ["reason"] = node.Reason })]);
         document["spec"] = Settings(JobWriter.Write(job.Spec));
         return document;
     }

@@ -38,7 +38,8 @@ internal sealed class SampleMessages(IActorRef actor)
     ];
 
     private static readonly EpochVisits[] Ledger = [new(1, 100, 1000, 1000, true), new(2, 200, 999, 1000, false)];
-    private static readonly GenerationRecord[] Generations = [new(new(1), 0, "start", Time), new(Generation, null, "a worker left", Time)];
+    private static readonly NodeLeftOut LeftOut = new("10.0.0.3:4053", "data.source: 'd.csv' is not there");
+    private static readonly GenerationRecord[] Generations = [new(new(1), 0, "start", Time), new(Generation, null, "a worker left", Time) { Step = 7 }];
     private static readonly LossPoint[] Losses = [new(1, 2.3), new(long.MaxValue, double.Epsilon)];
     private static readonly PacePoint[] Paces = [new(1, 12345.6, null), new(long.MaxValue, double.Epsilon, 3)];
 
@@ -218,10 +219,10 @@ internal sealed class SampleMessages(IActorRef actor)
         yield return Summary with { Submitted = DateTimeOffset.MaxValue };
         yield return Result;
         yield return Result with { MaxStaleness = 3 };
-        yield return new JobDetails(Summary, JobSpecs.Full, Progress, Epochs, Losses, [200, 400], Result) { Ledger = Ledger, Generations = Generations, Paces = Paces };
+        yield return new JobDetails(Summary, JobSpecs.Full, Progress, Epochs, Losses, [200, 400], Result) { Ledger = Ledger, Generations = Generations, Paces = Paces, LeftOut = [LeftOut] };
         yield return new JobDetails(Summary, JobSpecs.Plain, Progress, [], [], [], null);
         yield return new TrainingProtocol.Events.JobSubmitted(Job, JobSpecs.Full, Plan, Time) { Trace = Trace };
-        yield return new TrainingProtocol.Events.GenerationOpened(Generation, 200, "a worker left", Time);
+        yield return new TrainingProtocol.Events.GenerationOpened(Generation, 200, "a worker left", Time) { Step = 213 };
         yield return new TrainingProtocol.Events.GenerationOpened(Generation, null, "", Time);
         yield return new TrainingProtocol.Events.CheckpointCommitted(200, Epochs, Losses, new StepStatistics(32, 70.5), TimeSpan.FromTicks(123456789), [100, 200]) { Ledger = Ledger, Paces = Paces };
         yield return new TrainingProtocol.Events.CheckpointCommitted(200, Epochs, Losses, default, TimeSpan.Zero, [200]) { MaxStaleness = 3 };

@@ -1,4 +1,5 @@
 using Akka.Actor;
+using Akka.TestKit;
 using ClusterNet.Cluster.Parameters;
 using ClusterNet.Cluster.Training;
 using ClusterNet.Cluster.Workers;
@@ -126,6 +127,81 @@ public sealed class ElasticityTests : CoordinatorTests
     {
         Elsewhere[worker.Ref] = node.Address;
         worker.Send(coordinator, new WorkerProtocol.Replies.Enlisted(TestJobs.Id));
+    }
+
+    [Fact]
+    public async Task A_node_that_has_not_the_job_s_data_is_left_out_and_the_others_do_all_of_it()
+    {
+        var coordinator = await SubmitAsync(Here, There);
+        Come(coordinator, Workers[0], Here);
+        CanNot(coordinator, Workers[1], There, "data.source: not here");
+        // the node that is left has both workers now
+        await Host.FishForMessageAsync<WorkerProtocol.Commands.Enlist>(enlist => enlist.Count == 2);
+        var second = CreateTestProbe();
+        Come(coordinator, second, Here);
+        await OpenAsync(coordinator);
+        foreach (var worker in new[] { Workers[0], second })
+            await worker.FishForMessageAsync(message => message is WorkerProtocol.Commands.Assign { Step: 0 });
+        var leftOut = Assert.Single((await DetailsAsync(coordinator)).LeftOut);
+        Assert.Equal(new NodeLeftOut("there:2", "data.source: not here"), leftOut);
+    }
+
+    [Fact]
+    public async Task A_node_that_comes_and_has_not_the_job_s_data_disturbs_nobody_and_is_asked_again_when_it_was_started_again()
+    {
+        var (coordinator, generation) = await StartAsync();
+        Tell(coordinator, Here, There);
+        await OtherHost.FishForMessageAsync<WorkerProtocol.Commands.Enlist>(enlist => enlist.Count == 1);
+        var newcomer = CreateTestProbe();
+        CanNot(coordinator, newcomer, There, "data.source: not here");
+        Assert.Single((await DetailsAsync(coordinator)).LeftOut);
+        await Shards.ExpectNoMsgAsync(TimeSpan.Zero);
+        var anew = There with { Uid = There.Uid + 1 };
+        Tell(coordinator, Here, anew);
+        await OtherHost.FishForMessageAsync<WorkerProtocol.Commands.Enlist>(enlist => enlist.Count == 1);
+        Assert.Empty((await DetailsAsync(coordinator)).LeftOut);
+        var good = CreateTestProbe();
+        Come(coordinator, good, There);
+        Assert.Null((await NextAsync(generation)).RestoreStep);
+    }
+
+    [Fact]
+    public async Task Where_no_node_has_the_job_s_data_it_fails_and_says_of_which_node_what_is_true()
+    {
+        var coordinator = await SubmitAsync(Here, There);
+        CanNot(coordinator, Workers[0], Here, "data.source: not here");
+        CanNot(coordinator, Workers[0], Here, "data.source: not here");
+        Assert.Equal(JobStatus.Preparing, (await DetailsAsync(coordinator)).Summary.Status);
+        CanNot(coordinator, Workers[1], There, "data.source: another one");
+        var details = await DetailsAsync(coordinator);
+        Assert.Equal(JobStatus.Failed, details.Summary.Status);
+        Assert.Equal("data.source: not here (at here:1); data.source: another one (at there:2)", details.Progress.Failure);
+    }
+
+    [Fact]
+    public async Task A_job_waits_for_nodes_that_had_its_data_rather_than_fail_for_one_that_has_not()
+    {
+        var (coordinator, generation) = await StartAsync();
+        Tell(coordinator, There);
+        await OtherHost.FishForMessageAsync<WorkerProtocol.Commands.Enlist>(enlist => enlist.Count == 2);
+        CanNot(coordinator, CreateTestProbe(), There, "data.source: not here");
+        Assert.NotEqual(JobStatus.Failed, (await DetailsAsync(coordinator)).Summary.Status);
+        Tell(coordinator, Here with { Uid = 7 }, There);
+        await Host.FishForMessageAsync<WorkerProtocol.Commands.Enlist>(enlist => enlist.Count == 2);
+        Enlist(coordinator);
+        Assert.Null((await NextAsync(generation)).RestoreStep);
+    }
+
+    private void CanNot(IActorRef coordinator, TestProbe worker, WorkerNode node, string reason)
+    {
+        Elsewhere[worker.Ref] = node.Address;
+        worker.Send(coordinator, new WorkerProtocol.Replies.WorkFailed(TestJobs.Id, Generation.None, reason));
+    }
+
+    private async Task<JobDetails> DetailsAsync(IActorRef coordinator)
+    {
+        coordinator.Tell(new Queries.GetDetails(TestJobs.Id));
+        return (JobDetails)await FishForMessageAsync(message => message is JobDetails);
     }
 
     private async Task<ParameterProtocol.Commands.Open> NextAsync(Generation generation) =>

@@ -27,6 +27,8 @@ export function lineChart(options) {
     if (!canvas.isConnected || element.hidden) return;
     chart ??= echarts.init(canvas, null, {renderer: 'canvas'});
     if (chart.getWidth() !== canvas.clientWidth) chart.resize();
+    const [from, to] = range();
+    const hasMarksAlone = from !== 'dataMin' && !data.series.some(series => series.points.length);
     const ink = colour('--ink'), soft = colour('--soft'), line = colour('--line');
     chart.setOption({
       animation: false,
@@ -37,8 +39,8 @@ export function lineChart(options) {
       // drawn, not written into the page: the page's policy takes no styles from scripts' HTML
       tooltip: {trigger: 'axis', renderMode: 'richText', backgroundColor: colour('--card'), borderColor: line, textStyle: {color: ink, fontSize: 12},
         formatter: items => [`${options.x} ${xText(items[0].value[0])}`, ...items.map(item => `${item.seriesName}: ${number(item.value[1])}`)].join('\n')},
-      xAxis: {type: 'value', name: options.x, nameLocation: 'middle', nameGap: 26, min: 'dataMin', max: 'dataMax', nameTextStyle: {color: soft}, axisLabel: {color: soft, formatter: xText, hideOverlap: true}, axisLine: {lineStyle: {color: line}}, splitLine: {show: false}},
-      yAxis: {type: 'value', name: '', scale: options.scale ?? false, axisLabel: {color: soft, formatter: value => number(value, 3)}, splitLine: {lineStyle: {color: line, opacity: .6}}},
+      xAxis: {type: 'value', minInterval: 1, name: options.x, nameLocation: 'middle', nameGap: 26, min: from, max: to, nameTextStyle: {color: soft}, axisLabel: {color: soft, formatter: xText, hideOverlap: true}, axisLine: {lineStyle: {color: line}}, splitLine: {show: false}},
+      yAxis: {type: 'value', name: '', scale: options.scale ?? false, ...(hasMarksAlone ? {min: 0, max: 1} : {}), axisLabel: {color: soft, formatter: value => number(value, 3)}, splitLine: {lineStyle: {color: line, opacity: .6}}},
       series: data.series.map((series, i) => ({
         type: 'line', name: series.name, data: series.points, showSymbol: series.points.length < (series.dots ? 60 : 3), symbolSize: 6, lineStyle: {width: 2}, color: colour(`--series-${i % 4 + 1}`), sampling: 'lttb',
         markLine: i > 0 || !data.marks?.length ? undefined : {
@@ -49,6 +51,16 @@ export function lineChart(options) {
     }, {notMerge: true});
     canvas.setAttribute('aria-label', describe());
     tabulate();
+  }
+
+  /** Where the points are, and the marks: one beyond the last point is seen too. */
+  function range() {
+    let [from, to] = [Infinity, -Infinity];
+    for (const x of [...data.series.flatMap(series => series.points.map(point => point[0])), ...(data.marks ?? []).map(mark => mark.x)]) {
+      from = Math.min(from, x);
+      to = Math.max(to, x);
+    }
+    return from < to ? [from, to] : from === to ? [from, from + 1] : ['dataMin', 'dataMax'];
   }
 
   function describe() {

@@ -49,13 +49,18 @@ export function job(main, {signal, parameters: [name], failed}) {
   const marks = table('Generations and failures, the newest first', [
     {title: 'Generation', number: true, cell: mark => mark.generation},
     {title: 'When', cell: mark => moment(mark.at), class: 'time'},
+    {title: 'At step', number: true, cell: mark => mark.step ?? '–'},
     {title: 'Went back to step', number: true, cell: mark => mark.generation > 1 ? mark.restore_step ?? '–' : '–'},
     {title: 'Why', cell: mark => mark.reason},
   ], mark => mark.generation, 'The job runs as it was planned at first.');
+  const leftOut = table('Nodes that can\'t have its workers', [
+    {title: 'Node left out', cell: node => node.node, class: 'mono'},
+    {title: 'Why', cell: node => node.reason},
+  ], node => node.node, '');
   const result = h('section', {class: 'card', hidden: true});
   fill(main, h('h1', {}, name, ' ', state), bar, h('p'), figures.element, h('div', {class: 'grid'}, loss.element,
     (metrics.element.insertBefore(h('div', {class: 'row'}, h('div', {}, h('label', {for: 'metric'}, 'Metric'), choice)), metrics.element.children[1]), metrics.element)), h('p'),
-    result, h('section', {class: 'card'}, h('h2', {}, 'What happened'), marks.element), h('div', {class: 'grid'}, throughput.element, staleness.element));
+    result, h('section', {class: 'card'}, h('h2', {}, 'What happened'), marks.element, leftOut.element), h('div', {class: 'grid'}, throughput.element, staleness.element));
   signal.addEventListener('abort', () => [loss, metrics, throughput, staleness].forEach(chart => chart.dispose()));
 
   let details = null;
@@ -88,6 +93,8 @@ export function job(main, {signal, parameters: [name], failed}) {
     paces = details.paces;
     progress(details.progress);
     marks.update(details.generations.toReversed());
+    leftOut.update(details.left_out);
+    leftOut.element.hidden = !details.left_out.length;
     figures.set('Checkpoint', details.checkpoints.length ? number(details.checkpoints.at(-1), 0) : '–', h('small', {}, ' step'));
     const names = Object.keys(details.history.at(-1)?.validation ?? {});
     if (names.length !== choice.options.length) {
@@ -131,7 +138,7 @@ export function job(main, {signal, parameters: [name], failed}) {
   }
 
   function marksOf() {
-    const went = details.generations.filter(generation => generation.generation > 1 && generation.restore_step !== null).map(generation => ({x: generation.restore_step, name: `generation ${generation.generation}`, bad: true}));
+    const went = details.generations.filter(generation => generation.generation > 1).map(generation => ({x: generation.restore_step ?? generation.step, name: `generation ${generation.generation}`, bad: generation.restore_step !== null})).filter(mark => mark.x !== null);
     const end = details.progress.failure ? [{x: details.progress.step, name: 'failed', bad: true}] : [];
     const best = details.result ? [{x: details.result.selected_step, name: 'selected'}] : [];
     return [...went, ...end, ...best];

@@ -29,15 +29,20 @@ internal sealed class DataDirectory : IDisposable
     public async Task<SmallDisk> MountAsync(int megabytes) => _disk = await SmallDisk.MountAsync(Path, megabytes);
 
     /// <summary>Starts the program on this directory.</summary>
-    public Running Start(params string[] args)
+    public Running Start(params string[] args) => Start([], args);
+
+    private Running Start((string Name, string Value)[] environment, string[] args)
     {
-        var process = new Running(this, [.. args, "--data-dir", Path]);
+        var process = new Running(this, [.. args, "--data-dir", Path], environment);
         _processes.Add(process);
         return process;
     }
 
     /// <summary>Runs the program on this directory to its end.</summary>
     public async Task<Outcome> RunAsync(params string[] args) => await Start(args).EndAsync();
+
+    /// <summary>The same with variables that this process does not have.</summary>
+    public async Task<Outcome> RunAsync((string Name, string Value)[] environment, string[] args) => await Start(environment, args).EndAsync();
 
     /// <summary>The latest step of which a shard has saved a checkpoint; 0 as long as there is no store or none in it.</summary>
     public long LatestCheckpoint()

@@ -15,7 +15,7 @@ internal sealed class Running : IDisposable
     private readonly Task<string> _output;
     private readonly StringBuilder _error = new();
 
-    public Running(DataDirectory directory, string[] args)
+    public Running(DataDirectory directory, string[] args, params (string Name, string Value)[] environment)
     {
         _directory = directory;
         _command = string.Join(' ', args);
@@ -23,6 +23,8 @@ internal sealed class Running : IDisposable
         start.ArgumentList.Add(Repository.Program);
         foreach (var arg in args)
             start.ArgumentList.Add(arg);
+        foreach (var (variable, value) in environment)
+            start.Environment[variable] = value;
         _process = Process.Start(start)!;
         _output = _process.StandardOutput.ReadToEndAsync();
         _process.ErrorDataReceived += (_, line) =>

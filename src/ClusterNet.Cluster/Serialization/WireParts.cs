@@ -76,18 +76,27 @@ internal static class WireParts
 
     public static ParameterLayout FromWire(this Wire.Layout layout) => new(layout.Parameters.Select(entry => (entry.Name, (IReadOnlyList<int>)[.. entry.Shape])));
 
-    public static Wire.JobPlan ToWire(this WorkerProtocol.JobPlan plan) => new()
+    public static Wire.JobPlan ToWire(this WorkerProtocol.JobPlan plan)
     {
-        Layout = plan.Layout.ToWire(),
-        TrainingSamples = plan.TrainingSamples,
-        ValidationSamples = plan.ValidationSamples,
-        TestSamples = plan.TestSamples,
-        PreparationJson = plan.PreparationJson,
-        DataFingerprint = plan.DataFingerprint,
-    };
+        var wire = new Wire.JobPlan
+        {
+            Layout = plan.Layout.ToWire(),
+            TrainingSamples = plan.TrainingSamples,
+            ValidationSamples = plan.ValidationSamples,
+            TestSamples = plan.TestSamples,
+            PreparationJson = plan.PreparationJson,
+            DataFingerprint = plan.DataFingerprint,
+        };
+        if (plan.Arithmetic is { } arithmetic)
+            wire.Arithmetic = arithmetic;
+        return wire;
+    }
 
     public static WorkerProtocol.JobPlan FromWire(this Wire.JobPlan plan) => new(
-        plan.Layout.FromWire(), plan.TrainingSamples, plan.ValidationSamples, plan.TestSamples, plan.PreparationJson, plan.DataFingerprint);
+        plan.Layout.FromWire(), plan.TrainingSamples, plan.ValidationSamples, plan.TestSamples, plan.PreparationJson, plan.DataFingerprint)
+    {
+        Arithmetic = plan.HasArithmetic ? plan.Arithmetic : null,
+    };
 
     public static void Fill(this MapField<string, double> map, IReadOnlyDictionary<string, double> values)
     {

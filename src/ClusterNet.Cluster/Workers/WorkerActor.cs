@@ -11,6 +11,7 @@ using ClusterNet.Core.Parameters;
 using ClusterNet.Core.Plans;
 using ClusterNet.Data;
 using ClusterNet.Learning.Models;
+using ClusterNet.Learning.Native;
 using ClusterNet.Learning.Training;
 using static ClusterNet.Cluster.Workers.WorkerProtocol;
 
@@ -117,6 +118,10 @@ internal sealed partial class WorkerActor : ReceiveActor, IWithTimers
         {
             _coordinator.Tell(new Replies.WorkFailed(_job.Job, _state.Generation, fault.Message) { Loggable = JobLog.WithoutData(fault) });
         }
+        catch (ClusterException fault)
+        {
+            _coordinator.Tell(new Replies.WorkFailed(_job.Job, _state.Generation, fault.Message));
+        }
 #pragma warning disable CA1031 // whatever libtorch or a user's model throws becomes the job's failure, not the node's
         catch (Exception exception)
 #pragma warning restore CA1031
@@ -147,11 +152,22 @@ internal sealed partial class WorkerActor : ReceiveActor, IWithTimers
         _model = _catalog.Build(spec.Model, training.Loss, signature, training.Seed, training.ThreadsPerWorker);
         if (!_model.Layout.Entries.Select(entry => (entry.Name, entry.Length)).SequenceEqual(_job.Plan.Layout.Entries.Select(entry => (entry.Name, entry.Length))))
             throw new InputException("model", $"model '{spec.Model.Kind}' has other parameters here than where the job was submitted; run the same program on every node");
-        var counts = signature.Task == LearningTask.Classification ? LossFunction.ClassCounts(_parts.Training, signature.Classes.Count) : null;
-        _loss = new LossFunction(training.Loss, signature, counts);
+        _loss = LossFunction.For(training.Loss, _parts);
         _computer = new GradientComputer(_model, _loss, _parts.Training);
+        RequireArithmetic();
         _evaluator = new Evaluator(_model, _loss);
         _coordinator.Tell(new Replies.Enlisted(_job.Job));
+    }
+
+    /// <summary>A worker that computes other bits than the job began with would make the model depend on which slices it has.</summary>
+    private void RequireArithmetic()
+    {
+        if (_job.Plan.Arithmetic is not { } planned || TrialGradient.Sha256(_computer!, _batches, _job.Plan.Layout.Length) is var own && own == planned)
+            return;
+        var difference = $"this node's processor or libraries compute other bits than the job began with (trial gradient {own[..12]} here, {planned[..12]} there)";
+        if (!TorchLoader.AcceptsOtherArithmetic)
+            throw new ClusterException($"{difference}; have nodes of one kind, or start all of them with {TorchLoader.PortableVariable}=1 before a job is handed in; to go on all the same with weights that depend on it, {TorchLoader.AcceptVariable}=1");
+        _log.Warning("Job {Job}: {Difference}, and go on all the same ({Variable}): its weights are not those that it would have had", _job.Job, difference, TorchLoader.AcceptVariable);
     }
 
     /// <summary>The coordinator asks again: it may be another one now, or may not have heard.</summary>

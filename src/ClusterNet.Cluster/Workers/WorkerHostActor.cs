@@ -2,7 +2,9 @@ using Akka.Actor;
 using Akka.Event;
 using ClusterNet.Core.Faults;
 using ClusterNet.Core.Jobs;
+using ClusterNet.Core.Plans;
 using ClusterNet.Learning.Models;
+using ClusterNet.Learning.Training;
 using static ClusterNet.Cluster.Workers.WorkerProtocol;
 
 namespace ClusterNet.Cluster.Workers;
@@ -114,8 +116,14 @@ internal sealed class WorkerHostActor : ReceiveActor
             {
                 var parts = data.Prepare(spec.Data, spec.Training.Seed);
                 using var model = catalog.Build(spec.Model, spec.Training.Loss, parts.Preparation.Signature, spec.Training.Seed, spec.Training.ThreadsPerWorker);
+                using var loss = LossFunction.For(spec.Training.Loss, parts);
+                using var computer = new GradientComputer(model, loss, parts.Training);
                 return new Replies.Prepared(new JobPlan(
-                    model.Layout, parts.Training.Count, parts.Validation.Count, parts.Test.Count, parts.Preparation.ToJson(), parts.Fingerprint));
+                    model.Layout, parts.Training.Count, parts.Validation.Count, parts.Test.Count, parts.Preparation.ToJson(), parts.Fingerprint)
+                {
+                    // asynchronous training adds gradients in no order: there are no bits to keep
+                    Arithmetic = spec.Training.IsAsynchronous ? null : TrialGradient.Sha256(computer, BatchPlan.Of(spec.Training, parts.Training.Count), model.Layout.Length),
+                });
             }
             catch (InputException input)
             {

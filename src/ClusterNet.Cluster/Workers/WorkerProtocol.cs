@@ -161,5 +161,9 @@ public static class WorkerProtocol
     /// <param name="PreparationJson">the fitted preparation</param>
     /// <param name="DataFingerprint">of the prepared data: a worker whose data differs refuses to work</param>
     public sealed record JobPlan(
-        ParameterLayout Layout, int TrainingSamples, int ValidationSamples, int TestSamples, string PreparationJson, string DataFingerprint);
+        ParameterLayout Layout, int TrainingSamples, int ValidationSamples, int TestSamples, string PreparationJson, string DataFingerprint)
+    {
+        /// <summary>Of the job's trial gradient where it was prepared: a worker that computes other bits refuses to work. Null for asynchronous training and jobs of older versions: any worker takes them.</summary>
+        public string? Arithmetic { get; init; }
+    }
 }

@@ -8,12 +8,25 @@ namespace ClusterNet.Learning.Native;
 /// Debian 12 and Ubuntu 22.04 lack, for the sake of one symbol that is never called. Where the plain load fails for that reason, and only there, a private
 /// copy of the bridge that wants the version weakly is loaded instead.
 /// </summary>
-public static class TorchLoader
+public static partial class TorchLoader
 {
+    /// <summary>Names the environment variable that pins what every x86-64 processor computes alike, more slowly.</summary>
+    public const string PortableVariable = "CLUSTERNET_PORTABLE";
+
+    /// <summary>Names the environment variable that has workers take a job that began with another arithmetic than theirs.</summary>
+    public const string AcceptVariable = "CLUSTERNET_OTHER_ARITHMETIC";
+
     private const string MissingVersion = "GLIBCXX_3.4.32";
     private const string MarkerSymbol = "_ZSt21ios_base_library_initv";
     private const string Bridge = "libLibTorchSharp.so";
+
+    // where the libraries choose their kernels: MKL's products, ATen's vectorized functions, oneDNN's convolutions
+    private static readonly (string Name, string Value)[] _pins = [("MKL_CBWR", "COMPATIBLE"), ("ATEN_CPU_CAPABILITY", "default"), ("ONEDNN_MAX_CPU_ISA", "SSE41")];
+
     private static readonly Lazy<bool> _loaded = new(Load);
+
+    /// <summary>Whether workers take a job that began with another arithmetic.</summary>
+    public static bool AcceptsOtherArithmetic => IsOn(AcceptVariable);
 
     /// <summary>Whether the private copy had to be loaded. Loads, if that was not done yet.</summary>
     public static bool UsesPrivateCopy => _loaded.Value;
@@ -44,6 +57,8 @@ public static class TorchLoader
     private static bool Load()
     {
         NativeHeap.KeepFreed();
+        if (IsOn(PortableVariable))
+            Pin();
         // elsewhere TorchSharp finds its libraries by itself, and they ask for nothing unusual
         if (!OperatingSystem.IsLinux() || FindDirectory("libtorch_cpu.so") is not { } torch || FindDirectory(Bridge) is not { } bridge)
             return false;
@@ -63,6 +78,21 @@ public static class TorchLoader
             return true;
         }
     }
+
+    /// <summary>Before the libraries look: they do once. What the user has set stays.</summary>
+    private static void Pin()
+    {
+        if (OperatingSystem.IsWindows())
+            throw new PlatformNotSupportedException($"{PortableVariable} is not for Windows: set {string.Join(", ", _pins.Select(pin => $"{pin.Name}={pin.Value}"))} before the program starts instead");
+        // .NET keeps a copy of its own of the environment, which libraries do not see
+        foreach (var (name, value) in _pins)
+            _ = SetVariable(name, value, overwrite: 0);
+    }
+
+    private static bool IsOn(string variable) => Environment.GetEnvironmentVariable(variable) is "1" or "true";
+
+    [LibraryImport("libc", EntryPoint = "setenv", StringMarshalling = StringMarshalling.Utf8)]
+    private static partial int SetVariable(string name, string value, int overwrite);
 
     private static string? FindDirectory(string file)
     {

@@ -1,6 +1,7 @@
 using ClusterNet.Core.Data;
 using ClusterNet.Core.Faults;
 using ClusterNet.Core.Jobs;
+using ClusterNet.Data;
 using ClusterNet.Learning.Native;
 using static TorchSharp.torch;
 using F = TorchSharp.torch.nn.functional;
@@ -42,6 +43,15 @@ public sealed class LossFunction : IDisposable
         _weights = WeightsOf(loss, signature, classCounts);
         if (_weights is not null)
             _weightTensor = tensor(_weights).DetachFromDisposeScope();
+    }
+
+    /// <summary>With the counts of the training part, where they are needed.</summary>
+    /// <exception cref="InputException">the loss does not go with the data</exception>
+    public static LossFunction For(LossSpec loss, PreparedData data)
+    {
+        ArgumentNullException.ThrowIfNull(data);
+        var signature = data.Preparation.Signature;
+        return new LossFunction(loss, signature, signature.Task == LearningTask.Classification ? ClassCounts(data.Training, signature.Classes.Count) : null);
     }
 
     /// <summary>What is learned.</summary>

@@ -54,7 +54,7 @@ internal sealed class SampleMessages(IActorRef actor)
     private static readonly JobSummary Summary = new(Job, JobStatus.Completed, 1000, 1000, Time, Version);
 
     private static readonly ParameterLayout Layout = new([("conv.weight", [8, 1, 3, 3]), ("conv.bias", [8]), ("gain", [])]);
-    private static readonly WorkerProtocol.JobPlan Plan = new(Layout, 1000, 0, 200, """{"steps":[]}""", new string('f', 64));
+    private static readonly WorkerProtocol.JobPlan Plan = new(Layout, 1000, 0, 200, """{"steps":[]}""", new string('f', 64)) { Arithmetic = new string('a', 64) };
 
     private static readonly ModelVersion Model = new(
         Version, Job, 900, -1, JobSpecs.Full.Model, new DataSignature(LearningTask.Classification, ["image"], [1, 8, 8], ["0", "1", ""], "y"),
@@ -178,6 +178,7 @@ internal sealed class SampleMessages(IActorRef actor)
         yield return new WorkerProtocol.Commands.Digest(Job, Generation, ParameterProtocol.WeightsSelection.Best);
         yield return new WorkerProtocol.Commands.Dismiss(Job);
         yield return new WorkerProtocol.Replies.Prepared(Plan);
+        yield return new WorkerProtocol.Replies.Prepared(Plan with { Arithmetic = null });
         yield return new WorkerProtocol.Replies.Rejected(Faults);
         yield return new WorkerProtocol.Replies.Enlisted(Job);
         yield return new WorkerProtocol.Replies.Reached(Job, Generation, 200);

@@ -174,6 +174,19 @@ public class WorkerActorTests : TestKit
         Assert.Contains("not what it was", (await ExpectMsgAsync<Replies.WorkFailed>(TimeSpan.FromSeconds(20))).Reason, StringComparison.Ordinal);
     }
 
+    [Fact]
+    public async Task Who_computes_other_bits_than_the_job_began_with_does_not_work_on_it()
+    {
+        var spec = Spec;
+        var plan = Plan(spec) with { Arithmetic = new string('0', 64) };
+        var worker = Sys.ActorOf(WorkerActor.PropsFor(new Commands.Enlist(TestJobs.Id, spec, plan, 1), TestActor, _catalog, new JobData()));
+        Watch(worker);
+        var failed = await ExpectMsgAsync<Replies.WorkFailed>(TimeSpan.FromSeconds(20));
+        Assert.Equal(Generation.None, failed.Generation);
+        Assert.Contains("compute other bits", failed.Reason, StringComparison.Ordinal);
+        await ExpectTerminatedAsync(worker);
+    }
+
     private static JobSpec Spec => TestJobs.Xor(training => training with { Loss = new LossSpec { Kind = LossKind.BinaryCrossEntropy } });
 
     private static ParameterProtocol.Replies.Pulled Weights(long version) =>

@@ -3,11 +3,12 @@ using Xunit.Abstractions;
 
 namespace ClusterNet.EndToEnd.Tests.Clusters;
 
-/// <summary>A node that has not the data that a job was handed in with costs the job nothing but this node.</summary>
+/// <summary>A node that has not the data that a job was handed in with, or does not compute the same bits, costs the job nothing but this node.</summary>
 [Collection(ProcessClusters.Name)]
 public sealed class LeftOutNodesTests(ITestOutputHelper output)
 {
     private const string File = "breast-cancer.yaml";
+    private const string Portable = "CLUSTERNET_PORTABLE";
 
     [SkippableFact]
     public async Task A_node_comes_back_to_data_that_have_changed()
@@ -33,5 +34,52 @@ public sealed class LeftOutNodesTests(ITestOutputHelper output)
 
         var done = await cluster.EndOfAsync(job);
         Assert.Equal(undisturbed.Expect(0).Document["weights_sha256"]!.GetValue<string>(), done["weights_sha256"]!.GetValue<string>());
+    }
+
+    [SkippableTheory]
+    [InlineData("digits-cnn.yaml")]
+    [InlineData("digits-gru.yaml")]
+    [InlineData(File)]
+    public async Task A_node_joins_whose_processor_rounds_otherwise(string file)
+    {
+        // as another processor would; the job is long enough for the node to come in time
+        const int Steps = 1500;
+        await using var cluster = await ProcessCluster.StartAsync(output, ProcessCluster.Stateful, ProcessCluster.Worker);
+        var job = await cluster.SubmitAsync(file, [.. SameHash.Settings(Steps), "training.workers=2"]);
+        var node = await cluster.AddAsync(ProcessCluster.Worker, (Portable, "1"));
+        await cluster.UntilLoggedAsync("compute other bits than the job began with");
+        var leftOut = Assert.Single((await cluster.RunAsync("jobs", "show", job, "--json")).Expect(0).Document["left_out"]!.AsArray())!;
+        Assert.Equal(string.Create(CultureInfo.InvariantCulture, $"{node.Host}:{node.Port}"), leftOut["node"]!.GetValue<string>());
+        await SameHash.RequireAsync(file, Steps, await cluster.EndOfAsync(job));
+    }
+
+    [SkippableFact]
+    public async Task Nodes_that_are_all_pinned_compute_what_one_pinned_process_does()
+    {
+        const int Steps = 300;
+        string[] settings = [.. SameHash.Settings(Steps), "training.workers=2"];
+        await using var cluster = await ProcessCluster.StartAsync(output, ProcessCluster.Stateful);
+        await cluster.AddAsync(ProcessCluster.Worker, (Portable, "1"));
+        await cluster.AddAsync(ProcessCluster.Worker, (Portable, "1"));
+        var done = await cluster.EndOfAsync(await cluster.SubmitAsync("digits-cnn.yaml", settings));
+        using var one = new DataDirectory();
+        var pinned = await one.RunAsync([(Portable, "1")], ["train", Repository.Job("digits-cnn.yaml"), "--json", .. settings.SelectMany(setting => new[] { "--set", setting })]);
+        Assert.Equal(pinned.Expect(0).Document["weights_sha256"]!.GetValue<string>(), done["weights_sha256"]!.GetValue<string>());
+        Assert.NotEqual(await SameHash.UndisturbedAsync("digits-cnn.yaml", Steps), done["weights_sha256"]!.GetValue<string>());
+    }
+
+    [SkippableFact]
+    public async Task A_job_that_began_elsewhere_is_gone_on_with_where_that_is_wanted()
+    {
+        using var directory = new DataDirectory();
+        string[] settings = ["--set", "training.epochs=", "--set", "training.steps=3000", "--set", "training.checkpoint.every=100"];
+        var training = directory.Start(["train", Repository.Job(File), "--json", .. settings]);
+        await training.UntilCheckpointAsync(100);
+        await training.KillAsync();
+        var job = (await directory.RunAsync("jobs", "list", "--json")).Expect(0).Document["jobs"]!.AsArray().Single()!["job"]!.GetValue<string>();
+        var refused = await directory.RunAsync([(Portable, "1")], ["resume", job]);
+        Assert.Contains("compute other bits than the job began with", refused.Expect(1).Error, StringComparison.Ordinal);
+        (await directory.RunAsync([(Portable, "1"), ("CLUSTERNET_OTHER_ARITHMETIC", "1")], ["resume", job])).Expect(0);
+        Assert.Contains("go on all the same", directory.Log, StringComparison.Ordinal);
     }
 }

@@ -58,16 +58,18 @@ internal sealed class ProcessCluster : IAsyncDisposable
     }
 
     /// <summary>A node more.</summary>
-    public async Task<ClusterMember> AddAsync(string roles)
+    /// <param name="roles">what it does</param>
+    /// <param name="environment">variables that the others do not have</param>
+    public async Task<ClusterMember> AddAsync(string roles, params (string Name, string Value)[] environment)
     {
-        var node = BeginToAdd(roles);
+        var node = BeginToAdd(roles, environment);
         await node.Process.ReadyAsync();
         _output.WriteLine($"{Clock} {node.Name} joined as {roles}");
         return node;
     }
 
     /// <summary>A node more, which has only begun to join.</summary>
-    public ClusterMember BeginToAdd(string roles) => LaunchNew(roles, FreePorts(1)[0]);
+    public ClusterMember BeginToAdd(string roles, params (string Name, string Value)[] environment) => LaunchNew(roles, FreePorts(1)[0], environment);
 
     /// <summary>SIGKILL.</summary>
     public async Task KillAsync(ClusterMember node)
@@ -258,9 +260,9 @@ internal sealed class ProcessCluster : IAsyncDisposable
         _dead.Add(node);
     }
 
-    private ClusterMember LaunchNew(string roles, int port) => Launch(string.Create(CultureInfo.InvariantCulture, $"node{_count + 1}"), roles, _count++, port);
+    private ClusterMember LaunchNew(string roles, int port, params (string Name, string Value)[] environment) => Launch(string.Create(CultureInfo.InvariantCulture, $"node{_count + 1}"), roles, _count++, port, environment);
 
-    private ClusterMember Launch(string name, string roles, int index, int port)
+    private ClusterMember Launch(string name, string roles, int index, int port, params (string Name, string Value)[] environment)
     {
         var host = _place.HostOf(index);
         var settings = new Dictionary<string, string>
@@ -273,6 +275,8 @@ internal sealed class ProcessCluster : IAsyncDisposable
             ["CLUSTERNET__WORKERS"] = "2",
             ["CLUSTERNET__STORE__POSTGRES"] = _place.StoreOf(_store.ConnectionString),
         };
+        foreach (var (variable, value) in environment)
+            settings[variable] = value;
         var node = new ClusterMember(name, roles, host, port, new NodeProcess(_place.LauncherOf(index), _directory.File(name), settings));
         _nodes.Add(node);
         return node;

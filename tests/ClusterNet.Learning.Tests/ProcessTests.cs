@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using ClusterNet.Learning.Native;
 
 namespace ClusterNet.Learning.Tests;
 
@@ -27,14 +28,42 @@ public sealed class ProcessTests
         Assert.Equal([Program.GradientHash(kind), isOneDnn ? "clean" : "as it is"], lines[^2..]);
     }
 
+    /// <summary>Libraries that choose other kernels, as on another processor: who would end with other weights has another trial gradient.</summary>
+    [Theory]
+    [InlineData("MKL_CBWR", "COMPATIBLE")]
+    [InlineData("MKL_CBWR", "AVX2")]
+    [InlineData("ATEN_CPU_CAPABILITY", "default")]
+    [InlineData("ATEN_CPU_CAPABILITY", "avx2")]
+    [InlineData("ONEDNN_MAX_CPU_ISA", "AVX2")]
+    [InlineData("ONEDNN_MAX_CPU_ISA", "SSE41")]
+    [InlineData(TorchLoader.PortableVariable, "1")]
+    public async Task A_trial_gradient_tells_who_would_end_with_other_weights(string variable, string value)
+    {
+        var there = (await RunAsync([(variable, value)], Program.Arithmetic)).Where(line => !line.StartsWith("onednn_verbose,", StringComparison.Ordinal)).Select(line => line.Split(' ')).ToArray();
+        var here = Program.ArithmeticOfAll();
+        Assert.Equal(here.Select(own => own.Kind), there.Select(other => other[0]));
+        foreach (var (own, other) in here.Zip(there))
+            Assert.True(own.Trained == other[2] || own.Trial != other[1], $"{own.Kind}: other weights and the same trial gradient");
+        if (variable == TorchLoader.PortableVariable)
+            Assert.All(here.Zip(there), pair => Assert.NotEqual(pair.First.Trained, pair.Second[2]));
+    }
+
+    [Fact]
+    public async Task A_trial_gradient_is_the_same_in_another_process() =>
+        Assert.Equal(Program.ArithmeticOfAll().Select(own => $"{own.Kind} {own.Trial} {own.Trained}"), (await RunAsync(Program.Arithmetic)).Where(line => !line.StartsWith("onednn_verbose,", StringComparison.Ordinal)));
+
     private static async Task<string> HashAsync(string kind) => (await RunAsync(kind))[^2];
 
-    private static async Task<string[]> RunAsync(params string[] arguments)
+    private static Task<string[]> RunAsync(params string[] arguments) => RunAsync([], arguments);
+
+    private static async Task<string[]> RunAsync((string Name, string Value)[] environment, params string[] arguments)
     {
         var start = new ProcessStartInfo(Environment.ProcessPath!, [typeof(Program).Assembly.Location, .. arguments]) { RedirectStandardOutput = true, RedirectStandardError = true };
         if (!Path.GetFileNameWithoutExtension(Environment.ProcessPath!).Equals("dotnet", StringComparison.OrdinalIgnoreCase))
             start.FileName = "dotnet";
         start.Environment["ONEDNN_VERBOSE"] = "1";
+        foreach (var (name, value) in environment)
+            start.Environment[name] = value;
         using var process = Process.Start(start)!;
         var errors = process.StandardError.ReadToEndAsync();
         var output = await process.StandardOutput.ReadToEndAsync();

@@ -2,6 +2,7 @@ using ClusterNet.Core.Jobs;
 using ClusterNet.Core.Parameters;
 using ClusterNet.Core.Plans;
 using ClusterNet.Learning.Native;
+using ClusterNet.Learning.Training;
 using static TorchSharp.torch;
 
 namespace ClusterNet.Learning.Tests;
@@ -12,9 +13,18 @@ public static class Program
     /// <summary>Second argument: the gradient is computed again and again, in memory that is full of what is no number.</summary>
     public const string Dirty = "dirty";
 
+    /// <summary>The only argument: for each kind, what its trial gradient is, and the weights after a short training.</summary>
+    public const string Arithmetic = "arithmetic";
+
     public static int Main(string[] arguments)
     {
         ArgumentNullException.ThrowIfNull(arguments);
+        if (arguments is [Arithmetic])
+        {
+            foreach (var (kind, trial, trained) in ArithmeticOfAll())
+                Console.WriteLine($"{kind} {trial} {trained}");
+            return 0;
+        }
         var isDirty = arguments.Contains(Dirty);
         var hashes = new HashSet<string>();
         for (var i = 0; i < (isDirty ? 10 : 1); i++)
@@ -22,6 +32,29 @@ public static class Program
         Console.WriteLine(string.Join(", ", hashes));
         Console.WriteLine(NativeHeap.IsClean ? "clean" : "as it is");
         return 0;
+    }
+
+    /// <summary>How this process computes.</summary>
+    public static IReadOnlyList<(string Kind, string Trial, string Trained)> ArithmeticOfAll() => [.. new[] { "mlp", "mlp-odd", "cnn", "gru", "lstm", "rnn-odd" }.Select(ArithmeticOf)];
+
+    private static (string Kind, string Trial, string Trained) ArithmeticOf(string kind)
+    {
+        var (spec, signature) = Fixtures.Kind(kind);
+        var samples = Fixtures.Samples(signature, 310);
+        using var model = Fixtures.Catalog.Build(spec, Fixtures.CrossEntropy, signature, seed: 5, threads: 1);
+        using var computer = Fixtures.Computer(model, Fixtures.CrossEntropy, samples);
+        var plan = new BatchPlan(310, 32, 4, seed: 5);
+        var trial = TrialGradient.Sha256(computer, plan, model.Layout.Length);
+        Assert.Equal(trial, TrialGradient.Sha256(computer, plan, model.Layout.Length));
+        var pool = new TensorBufferPool(model.Layout.Length);
+        for (var step = 0; step < 3 * plan.StepsPerEpoch; step++)
+        {
+            var part = computer.ComputeNode(step, TreeNode.Root(4), plan, [new ShardRange(0, model.Layout.Length)], pool)[0];
+            for (var i = 0; i < model.Layout.Length; i++)
+                model.Weights[i] -= 0.002f * part.Span[i];
+            part.Buffer.Release();
+        }
+        return (kind, trial, PlainLoop.Sha256(model.Weights));
     }
 
     /// <summary>Of the gradient of a whole step, four slices, of one of the kinds in <see cref="Fixtures.Kind"/>.</summary>

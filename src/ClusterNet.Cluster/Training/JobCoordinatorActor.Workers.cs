@@ -102,26 +102,39 @@ internal sealed partial class JobCoordinatorActor
         _leftOut[(node.Address, node.Uid)] = new LeftOut(failed.Reason, failed.Loggable ?? failed.Reason, MonotonicNow + LeftOutTime);
         if (isKnown)
             return;
-        if (Targets.Count == 0 && Run.Workers.Count == 0 && !Run.HadWorkers)
+        if (IsAlone && NobodyCan)
         {
-            End(JobStatus.Failed, WhyLeftOut(node => node.Reason), false, loggable: WhyLeftOut(node => node.Loggable));
+            GiveUp();
             return;
         }
         _log.Error("Job {Job}: {Node} can't have its workers and is left out: {Reason}", _job, Named(node.Address), failed.Loggable ?? failed.Reason);
         EnlistWorkers();
         if (_isEnlisting && AreAllReady)
             Begin();
+        // others may be on their way
+        StartUnlessActive(Tick.GiveUp, Grace);
     }
+
+    /// <summary>Of those that are there none can have workers, and none could since the run began.</summary>
+    private bool NobodyCan => _leftOut.Count > 0 && Targets.Count == 0 && Run.Workers.Count == 0 && !Run.HadWorkers;
+
+    private void GiveUp()
+    {
+        if (NobodyCan)
+            End(JobStatus.Failed, WhyLeftOut(node => node.Reason), false, loggable: WhyLeftOut(node => node.Loggable));
+    }
+
+    /// <summary>Whether this node is all there is.</summary>
+    private bool IsAlone => _nodes.Count == 1 && _nodes[0].Address.Equals(_environment.AddressOf(Self));
 
     private bool IsLeftOut(WorkerNode node) => _leftOut.TryGetValue((node.Address, node.Uid), out var why) && MonotonicNow < why.Until;
 
     /// <summary>The reasons, and where there are several nodes, which of them each is of.</summary>
     private string WhyLeftOut(Func<LeftOut, string> words)
     {
-        var isAlone = _nodes.Count == 1 && _nodes[0].Address.Equals(_environment.AddressOf(Self));
         return string.Join("; ", _leftOut
             .GroupBy(node => words(node.Value), node => Named(node.Key.Address), StringComparer.Ordinal)
-            .Select(same => isAlone ? same.Key : $"{same.Key} (at {string.Join(", ", same)})"));
+            .Select(same => IsAlone ? same.Key : $"{same.Key} (at {string.Join(", ", same)})"));
     }
 
     private static string Named(Address node) => $"{node.Host}:{node.Port}";

@@ -57,6 +57,9 @@ internal sealed partial class JobCoordinatorActor : ReceivePersistentActor, IWit
         /// <summary>Let workers in that have come since.</summary>
         Admit,
 
+        /// <summary>Is there still no node that can have workers?</summary>
+        GiveUp,
+
         /// <summary>Who was to leave has not left in time.</summary>
         StayedTooLong,
 
@@ -187,6 +190,9 @@ internal sealed partial class JobCoordinatorActor : ReceivePersistentActor, IWit
                 break;
             case Tick.Admit:
                 Admit();
+                break;
+            case Tick.GiveUp:
+                GiveUp();
                 break;
             case Tick.StayedTooLong:
                 StayedTooLong();

@@ -173,9 +173,20 @@ public sealed class ElasticityTests : CoordinatorTests
         CanNot(coordinator, Workers[0], Here, "data.source: not here");
         Assert.Equal(JobStatus.Preparing, (await DetailsAsync(coordinator)).Summary.Status);
         CanNot(coordinator, Workers[1], There, "data.source: another one");
+        // which is not certain before others had time to come
+        await Directory.FishForMessageAsync<Commands.Note>(note => !note.IsUnderWay);
         var details = await DetailsAsync(coordinator);
         Assert.Equal(JobStatus.Failed, details.Summary.Status);
         Assert.Equal("data.source: not here (at here:1); data.source: another one (at there:2)", details.Progress.Failure);
+    }
+
+    [Fact]
+    public async Task A_node_that_is_all_there_is_is_not_waited_for()
+    {
+        var coordinator = await SubmitAsync(Here);
+        CanNot(coordinator, Workers[0], Here, "data.source: not here");
+        var details = await DetailsAsync(coordinator);
+        Assert.Equal((JobStatus.Failed, "data.source: not here"), (details.Summary.Status, details.Progress.Failure));
     }
 
     [Fact]

@@ -153,8 +153,9 @@ internal sealed class RemoteRoad : IClusterRoad, IAsyncDisposable
           cluster.client {
             establishing-get-contacts-interval = 500ms
             refresh-contacts-interval = 5s
-            heartbeat-interval = 1s
-            acceptable-heartbeat-pause = 4s
+            # it speaks to one of the nodes, whichever answered first: where that one is lost it finds another after this
+            heartbeat-interval = 500ms
+            acceptable-heartbeat-pause = 1500ms
           }
           loglevel = OFF
         }

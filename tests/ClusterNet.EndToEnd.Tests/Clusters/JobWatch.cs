@@ -14,23 +14,22 @@ internal sealed class JobWatch : IAsyncDisposable
     private readonly CancellationTokenSource _stop = new();
     private readonly List<(DateTime At, long Step, int Generations)> _seen = [];
     private readonly List<Moment> _marks = [];
-    private readonly string _address;
+    private readonly Func<IReadOnlyList<ClusterMember>> _nodes;
     private readonly JobId _job;
     private readonly Task _watching;
     private JobDetails? _last;
 
-    private JobWatch(string address, string job)
+    private JobWatch(Func<IReadOnlyList<ClusterMember>> nodes, string job)
     {
-        (_address, _job) = (address, new JobId(job));
+        (_nodes, _job) = (nodes, new JobId(job));
         _watching = WatchAsync();
     }
 
     /// <summary>Whether the job has ended.</summary>
     public bool IsOver => _last is { Progress.Status: not (JobStatus.Preparing or JobStatus.Training) };
 
-    /// <summary>Begins, by way of a node; by another once that is gone.</summary>
-    public static Task<JobWatch> StartAsync(IReadOnlyList<ClusterMember> nodes, string job) =>
-        Task.FromResult(new JobWatch(string.Create(CultureInfo.InvariantCulture, $"{nodes[0].Host}:{nodes[0].Port}"), job));
+    /// <summary>Begins, by way of a node; by another one where it does not answer.</summary>
+    public static JobWatch Start(Func<IReadOnlyList<ClusterMember>> nodes, string job) => new(nodes, job);
 
     /// <summary>From now on it is measured how long the job takes to get over what happens.</summary>
     public Moment Mark()
@@ -81,13 +80,14 @@ internal sealed class JobWatch : IAsyncDisposable
     {
         using var pace = new PeriodicTimer(TimeSpan.FromMilliseconds(25));
         RemoteCluster? cluster = null;
+        var silences = 0;
         try
         {
             while (await pace.WaitForNextTickAsync(_stop.Token) && !IsOver)
             {
                 try
                 {
-                    cluster ??= await RemoteCluster.ConnectAsync(NodeAddress.TryParse(_address, out var address) ? address : throw new ArgumentException(_address), null, _stop.Token);
+                    cluster ??= await RemoteCluster.ConnectAsync(AddressOf(_nodes() is { Count: > 0 } nodes ? nodes[silences % nodes.Count] : null), null, _stop.Token);
                     using var patience = CancellationTokenSource.CreateLinkedTokenSource(_stop.Token);
                     patience.CancelAfter(TimeSpan.FromSeconds(1));
                     var details = await cluster.JobAsync(_job, patience.Token);
@@ -99,7 +99,11 @@ internal sealed class JobWatch : IAsyncDisposable
                 }
                 catch (Exception fault) when (!_stop.IsCancellationRequested && fault is ClusterException or OperationCanceledException)
                 {
-                    // the job's coordinator is about to come back elsewhere
+                    // the job's coordinator is about to come back elsewhere, or the node that was asked is gone: how long the client takes to notice is not what is measured
+                    silences++;
+                    if (cluster is not null)
+                        await cluster.DisposeAsync();
+                    cluster = null;
                 }
             }
         }
@@ -110,6 +114,9 @@ internal sealed class JobWatch : IAsyncDisposable
         if (cluster is not null)
             await cluster.DisposeAsync();
     }
+
+    private static NodeAddress AddressOf(ClusterMember? node) =>
+        node is not null && NodeAddress.TryParse(string.Create(CultureInfo.InvariantCulture, $"{node.Host}:{node.Port}"), out var address) ? address : throw new ClusterException("no node is up");
 
     /// <summary>A disturbance, and how long the job took to get over it.</summary>
     internal sealed class Moment(DateTime at, int generations, long step)

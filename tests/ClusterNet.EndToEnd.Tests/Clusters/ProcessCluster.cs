@@ -1,3 +1,4 @@
+using System.Collections.Immutable;
 using System.Globalization;
 using System.Net;
 using System.Net.Sockets;
@@ -23,7 +24,7 @@ internal sealed class ProcessCluster : IAsyncDisposable
     private readonly PostgresDatabase _store;
     private readonly ClusterPlace _place;
     private readonly ITestOutputHelper _output;
-    private readonly List<ClusterMember> _nodes = [];
+    private ImmutableList<ClusterMember> _nodes = [];
     private readonly List<ClusterMember> _dead = [];
     private readonly List<int> _seeds = [];
     private int _count;
@@ -33,7 +34,7 @@ internal sealed class ProcessCluster : IAsyncDisposable
     /// <summary>What the nodes keep their state in.</summary>
     public PostgresDatabase Store => _store;
 
-    /// <summary>The nodes that were not killed.</summary>
+    /// <summary>The nodes that were not killed, as they are now.</summary>
     public IReadOnlyList<ClusterMember> Nodes => _nodes;
 
     /// <summary>Starts nodes, the first three of them seeds, and waits until all have joined.</summary>
@@ -137,7 +138,7 @@ internal sealed class ProcessCluster : IAsyncDisposable
     {
         _output.WriteLine($"{Clock} all are killed");
         await Task.WhenAll(_nodes.Select(node => node.Process.KillAsync()));
-        foreach (var node in _nodes.ToArray())
+        foreach (var node in _nodes)
             Bury(node);
     }
 
@@ -188,7 +189,7 @@ internal sealed class ProcessCluster : IAsyncDisposable
     /// <summary>Waits until a job is over and gives all that is known of it.</summary>
     public async Task<JsonNode> EndOfAsync(string job)
     {
-        await using (var watch = await JobWatch.StartAsync(_nodes, job))
+        await using (var watch = JobWatch.Start(() => _nodes, job))
         {
             try
             {
@@ -256,7 +257,7 @@ internal sealed class ProcessCluster : IAsyncDisposable
 
     private void Bury(ClusterMember node)
     {
-        _nodes.Remove(node);
+        _nodes = _nodes.Remove(node);
         _dead.Add(node);
     }
 
@@ -278,7 +279,7 @@ internal sealed class ProcessCluster : IAsyncDisposable
         foreach (var (variable, value) in environment)
             settings[variable] = value;
         var node = new ClusterMember(name, roles, host, port, new NodeProcess(_place.LauncherOf(index), _directory.File(name), settings));
-        _nodes.Add(node);
+        _nodes = _nodes.Add(node);
         return node;
     }
 

@@ -40,7 +40,7 @@ public sealed class SoakTests(ITestOutputHelper output)
     private static async Task RunJobAsync(ProcessCluster cluster, (string File, int Steps) kind, Random random, SoakFigures figures)
     {
         var job = await cluster.SubmitAsync(kind.File, [.. SameHash.Settings(kind.Steps), $"training.workers={random.Next(2, 5)}", $"training.shards={random.Next(1, 4)}"]);
-        await using var watch = await JobWatch.StartAsync(cluster.Nodes, job);
+        await using var watch = JobWatch.Start(() => cluster.Nodes, job);
         for (var disturbance = 1; disturbance <= 3; disturbance++)
         {
             await watch.UntilAsync(random.Next((disturbance * kind.Steps / 4) - (kind.Steps / 8), disturbance * kind.Steps / 4));

@@ -73,9 +73,9 @@ internal static class NodeConfiguration
             split-brain-resolver {
               active-strategy = keep-majority
               stable-after = 6s
-              # Akka's default downs *all* nodes where none of 4.5 s + stable-after is calm: two nodes that are lost five seconds apart would take the whole cluster along. Waiting for calm is safe here: a shard or coordinator
-              # that is on either side of a split is fenced by generations and the journal, not by this
-              down-all-when-unstable = off
+              # without six calm seconds for so long more all nodes down themselves. Akka's own choice is 4.5 s, with which two nodes that are lost five seconds apart take the whole cluster along. Waiting for calm is safe: a shard or a
+              # coordinator on either side of a split is fenced by generations and the journal. Not off: who was given up while it joined sees nobody, has no say, and ends by this alone
+              down-all-when-unstable = 60s
             }
             # what a lost node had starts elsewhere after so long; without it, after stable-after once more. It is for those who were cut off to end in the meantime. Who does not, because it stands still, can do no harm
             # later either: shards and workers know their generation, and the journal takes each sequence number once

@@ -90,7 +90,7 @@ internal sealed partial class JobCoordinatorActor
     }
 
     /// <summary>
-    /// A node can't have workers of this job: its data are missing or not the same there, or its program is another one. One such node must not end what others can do: it is left out, loudly, and asked again later. The job fails where
+    /// A node can't have workers of this job: its data are missing or not the same there, its program is another one, or it computes other bits. One such node must not end what others can do: it is left out, loudly, and asked again later. The job fails where
     /// there is no other node and nobody could work on it in this run.
     /// </summary>
     private void LeaveOut(WorkerProtocol.Replies.WorkFailed failed)

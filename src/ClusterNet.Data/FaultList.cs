@@ -35,7 +35,14 @@ internal sealed class FaultList
     public void AddUnknown(string place, string what, string name, string where, IReadOnlyList<string> known)
     {
         var some = known.Count <= 40 ? string.Join(", ", known) : $"{string.Join(", ", known.Take(40))} and {known.Count - 40} more";
-        Add(new Fault(place, $"no {what} '{name}' in {where}; there are {some}") { Found = name, Candidates = known });
+        Add(new Fault(place, $"no {what} '{name}' in {where}; there {(known.Count == 1 ? "is" : "are")} {some}{DelimiterHint(known)}") { Found = name, Candidates = known });
+    }
+
+    /// <summary>One column that holds the names of several: cells are told apart by something else than was said.</summary>
+    private static string DelimiterHint(IReadOnlyList<string> known)
+    {
+        var at = known.Count == 1 ? known[0].IndexOfAny([';', '\t', '|', ',']) : -1;
+        return at < 0 ? "" : $"; is {(known[0][at] == '\t' ? "a tab" : $"'{known[0][at]}'")} the delimiter (data.csv.delimiter)?";
     }
 
     /// <exception cref="InputException">something is wrong</exception>

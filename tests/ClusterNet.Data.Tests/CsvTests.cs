@@ -104,6 +104,26 @@ public sealed class CsvTests : IDisposable
         Assert.All(faults, fault => Assert.Contains("target", fault.Candidates));
     }
 
+    [Theory]
+    [InlineData(';', "';'")]
+    [InlineData('\t', "a tab")]
+    [InlineData('|', "'|'")]
+    public void A_header_that_another_character_divides_is_recognised(char delimiter, string named)
+    {
+        var fault = Specs.SingleFault(Specs.Csv(File($"age{delimiter}sex{delimiter}target\n1{delimiter}2{delimiter}0\n")));
+        Assert.EndsWith($"; is {named} the delimiter (data.csv.delimiter)?", fault.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void A_column_of_words_is_told_in_a_few_lines_and_hides_no_other_fault()
+    {
+        var path = File("sex,age,target\n" + string.Concat(Enumerable.Range(0, 50).Select(row => $"f,{(row == 40 ? "forty" : "40")},{row % 2}\n")));
+        var faults = Assert.Throws<InputException>(() => DataPipeline.Load(Specs.Csv(path), 1)).Faults;
+        Assert.Equal([$"{path}:2", $"{path}:3", $"{path}:4", $"{path}:42", path], faults.Select(fault => fault.Place));
+        Assert.StartsWith("column 'age': 'forty'", faults[3].Message, StringComparison.Ordinal);
+        Assert.Equal("column 'sex': 47 more of its cells are not finite numbers", faults[4].Message);
+    }
+
     [Fact]
     public void The_target_is_no_feature()
     {
@@ -113,7 +133,7 @@ public sealed class CsvTests : IDisposable
     [Fact]
     public void Many_faults_stop_at_twenty()
     {
-        var text = "a,target\n" + string.Concat(Enumerable.Repeat("x,1\n", 1000));
+        var text = "a,target\n" + string.Concat(Enumerable.Repeat("1,1,1\n", 1000));
         Assert.Equal(21, Assert.Throws<InputException>(() => DataPipeline.Load(Specs.Csv(File(text)), 1)).Faults.Count);
     }
 

@@ -10,7 +10,11 @@ internal sealed class TableBuilder
     public const string FileRemedy =
         "name the column under data.categorical if its cells are categories, the cell under data.csv.missing if it means no value, or the column under data.exclude";
 
+    /// <summary>Cells of one column that are told one by one; the others are counted, or one wrong column would hide what is wrong with the rest.</summary>
+    private const int MostMisfitsShown = 3;
+
     private readonly (ColumnUse Use, int Cell, ColumnBuilder Builder)[] _columns;
+    private readonly int[] _misfits;
     private readonly Cells _cells;
     private readonly FaultList _faults;
     private readonly string _remedy;
@@ -27,6 +31,7 @@ internal sealed class TableBuilder
         for (var i = 0; i < columns.Count; i++)
             index.TryAdd(columns[i], i);
         _columns = [.. uses.Select(use => (use, index[use.Name], BuilderOf(use)))];
+        _misfits = new int[_columns.Length];
         _cells = cells;
         _faults = faults;
         _remedy = remedy;
@@ -36,8 +41,9 @@ internal sealed class TableBuilder
     public void Add(IRow row)
     {
         _rows = checked(_rows + 1);
-        foreach (var (use, index, builder) in _columns)
+        for (var i = 0; i < _columns.Length; i++)
         {
+            var (use, index, builder) = _columns[i];
             var cell = row.Cell(index);
             if (_cells.IsMissing(cell))
             {
@@ -45,7 +51,7 @@ internal sealed class TableBuilder
                     _faults.Add(row.Place, $"column '{use.Name}': {Cells.Shown(cell)} means no value, but the {NameOf(use.Role)} is needed; fill it in or take the row out");
                 builder.AddMissing();
             }
-            else if (!builder.TryAdd(cell))
+            else if (!builder.TryAdd(cell) && ++_misfits[i] <= MostMisfitsShown)
             {
                 _faults.Add(row.Place, $"column '{use.Name}': {Cells.Shown(cell)} is not a finite number; {(use.Role == ColumnRole.Value ? "a regression's target must be one" : _remedy)}");
             }
@@ -60,8 +66,11 @@ internal sealed class TableBuilder
         var features = new List<Column>();
         Column? target = null;
         WordColumn? groups = null, parts = null;
-        foreach (var (use, _, builder) in _columns)
+        for (var i = 0; i < _columns.Length; i++)
         {
+            var (use, _, builder) = _columns[i];
+            if (_misfits[i] > MostMisfitsShown)
+                _faults.Add(source, FormattableString.Invariant($"column '{use.Name}': {_misfits[i] - MostMisfitsShown:N0} more of its cells are not finite numbers"));
             if (builder is WordColumnBuilder { Overflowed: true })
             {
                 _faults.Add(source, $"column '{use.Name}' has more than {MostWords} different {(use.Role == ColumnRole.Class ? "classes; is this a regression (data.task)?" : "categories; is it an identifier? Name it under data.exclude")}");

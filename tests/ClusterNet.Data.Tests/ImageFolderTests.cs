@@ -1,3 +1,4 @@
+using ClusterNet.Core.Faults;
 using ClusterNet.Core.Jobs;
 using ClusterNet.Data.Requests;
 using SkiaSharp;
@@ -84,6 +85,33 @@ public sealed class ImageFolderTests : IDisposable
         var whole = Encode(64, 64, (x, y) => new SKColor((byte)(x * y), (byte)(x + y), (byte)x));
         _folder.Write("light/broken.png", whole[..(whole.Length / 2)]);
         Assert.Equal(path, Specs.SingleFault(Spec(new ImageSpec(2, 3))).Place);
+    }
+
+    [Theory]
+    [InlineData("light/scan.DCM", "light/scan.DCM", "neither PNG nor JPEG")]
+    [InlineData("light/slide.tif", "light/slide.tif", "neither PNG nor JPEG")]
+    [InlineData("light/patient-7/c.png", "light/patient-7", "move them up")]
+    [InlineData("light/patient-7/left/c.jpeg", "light/patient-7", "move them up")]
+    [InlineData("c.png", "c.png", "in no class's folder")]
+    public void No_picture_is_left_out_without_a_word(string file, string place, string what)
+    {
+        TwoClasses();
+        _folder.Write(file, Encode(3, 2, (_, _) => SKColors.White));
+        var fault = Specs.SingleFault(Spec(new ImageSpec()));
+        Assert.Equal(_folder[place], fault.Place);
+        Assert.Contains(what, fault.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void A_request_of_a_folder_is_refused_where_one_of_its_pictures_would_not_be_read()
+    {
+        TwoClasses();
+        var options = RawSampleOptions.For(DataPipeline.Load(Spec(new ImageSpec()), 1).Preparation.Signature);
+        var path = _folder.Write("dark/scan.dcm", "DICM");
+        Assert.Equal(path, Assert.Throws<InputException>(() => RawSampleReader.Read(_folder["dark"], options)).Faults.Single().Place);
+        File.Delete(path);
+        _folder.Write("dark/patient-7/c.png", Encode(3, 2, (_, _) => SKColors.White));
+        Assert.Equal(_folder["dark/patient-7"], Assert.Throws<InputException>(() => RawSampleReader.Read(_folder["dark"], options)).Faults.Single().Place);
     }
 
     [Fact]

@@ -91,7 +91,9 @@ public static class RawSampleReader
 
     private static RawSamples.Array ReadPictures(string path, RawSampleOptions options)
     {
-        var files = Directory.Exists(path) ? ImageFolderSource.PicturesIn(path) : [path];
+        var faults = new FaultList();
+        var files = Directory.Exists(path) ? ImageFolderSource.PicturesIn(path, faults) : [path];
+        faults.ThrowIfAny();
         string[] targets = [];
         if (files.Length == 0)
         {

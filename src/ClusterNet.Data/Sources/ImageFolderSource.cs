@@ -9,6 +9,9 @@ internal static class ImageFolderSource
     /// <summary>The name of the pictures' array.</summary>
     public const string ArrayName = "image";
 
+    /// <summary>Kinds of pictures that are not read: none may be left out without a word.</summary>
+    private static readonly string[] _otherPictures = [".dcm", ".dicom", ".nii", ".tif", ".tiff", ".bmp", ".gif", ".webp", ".jp2", ".heic"];
+
     /// <summary>All pictures of all classes.</summary>
     /// <exception cref="InputException">no such folders, or a file that is no picture</exception>
     public static Frame Read(DataSpec spec)
@@ -32,11 +35,13 @@ internal static class ImageFolderSource
         var pictures = new List<(string, string)>();
         foreach (var subfolder in Directory.GetDirectories(folder).Where(path => !Path.GetFileName(path).StartsWith('.')).Order(StringComparer.Ordinal))
         {
-            var files = PicturesIn(subfolder);
+            var files = PicturesIn(subfolder, faults);
             if (files.Length == 0)
-                faults.Add(subfolder, "no PNG or JPEG file in this class's folder; fill it, or take it away");
+                faults.Add(subfolder, "no PNG or JPEG file in this class's folder, where folders of it are not read; fill it, or take it away");
             pictures.AddRange(files.Select(file => (Cells.Word(Path.GetFileName(subfolder)), file)));
         }
+        if (pictures.Count > 0 && Directory.GetFiles(folder).FirstOrDefault(PictureReader.IsPicture) is { } astray)
+            faults.Add(astray, "the picture is in no class's folder; move it into one, or take it out");
         if (pictures.Count == 0)
             faults.Add(folder, "no subfolder with PNG or JPEG files; make one for each class");
         faults.ThrowIfAny();
@@ -44,7 +49,21 @@ internal static class ImageFolderSource
     }
 
     /// <summary>The pictures directly in a folder, in the order of their paths.</summary>
-    public static string[] PicturesIn(string folder) => [.. Directory.GetFiles(folder).Where(PictureReader.IsPicture).Order(StringComparer.Ordinal)];
+    /// <param name="folder">which</param>
+    /// <param name="faults">receives pictures that would be left out: of kinds that are not read, or in folders deeper down</param>
+    public static string[] PicturesIn(string folder, FaultList faults)
+    {
+        string[] files = [.. Directory.GetFiles(folder).Where(path => !Path.GetFileName(path).StartsWith('.')).Order(StringComparer.Ordinal)];
+        foreach (var other in files.Where(path => _otherPictures.Contains(Path.GetExtension(path), StringComparer.OrdinalIgnoreCase)))
+            faults.Add(other, "neither PNG nor JPEG; convert it, or take it out of the folder");
+        string[] pictures = [.. files.Where(PictureReader.IsPicture)];
+        if (pictures.Length > 0 && Directory.GetDirectories(folder).Where(HasPictures).Order(StringComparer.Ordinal).FirstOrDefault() is { } deeper)
+            faults.Add(deeper, "pictures in a folder beside pictures are not read; move them up, or take the folder out");
+        return pictures;
+    }
+
+    private static bool HasPictures(string folder) =>
+        Directory.EnumerateFiles(folder, "*", new EnumerationOptions { RecurseSubdirectories = true, MaxRecursionDepth = 16 }).Any(PictureReader.IsPicture);
 
     /// <summary>Decodes pictures into one array.</summary>
     public static (ArrayFeatures Features, SamplePlaces Places) Decode(IReadOnlyList<string> paths, ImageSpec spec)

@@ -25,6 +25,7 @@ internal sealed partial class JobCoordinatorActor
     private IReadOnlyList<WorkerNode> _nodes = [];
     private string _enlisting = string.Empty;
     private bool _isEnlisting;
+    private bool _areNodesKnown;
     private bool _lacksNodes;
 
     /// <summary>The checkpoint that a change of workers goes back to: none where the shards keep what they have.</summary>
@@ -57,9 +58,9 @@ internal sealed partial class JobCoordinatorActor
     private void EnlistWorkers()
     {
         var targets = Targets;
-        if (targets.Count == 0 && !_lacksNodes && !Timers.IsTimerActive(Tick.Begin))
+        if (targets.Count == 0 && _areNodesKnown && !_lacksNodes && !Timers.IsTimerActive(Tick.Begin))
             _log.Warning("Job {Job}: no node is up that can have its workers ({Threads} threads each); waiting for one", _job, Spec.Training.ThreadsPerWorker);
-        _lacksNodes = targets.Count == 0;
+        _lacksNodes = targets.Count == 0 && _areNodesKnown;
         foreach (var (node, count) in targets)
         {
             if (Run.Workers.Count(worker => worker.IsOn(node)) >= count)
@@ -188,7 +189,7 @@ internal sealed partial class JobCoordinatorActor
 
     private void NodesChanged(IReadOnlyList<WorkerNode> nodes)
     {
-        _nodes = nodes;
+        (_nodes, _areNodesKnown) = (nodes, true);
         foreach (var gone in _leftOut.Keys.Where(key => !_nodes.Any(node => (node.Address, node.Uid) == key)).ToArray())
             _leftOut.Remove(gone);
         if (_run is null)

@@ -53,6 +53,18 @@ public class JobCoordinatorTests : CoordinatorTests
     }
 
     [Fact]
+    public async Task A_job_says_that_it_lacks_nodes_once_it_knows_and_not_before()
+    {
+        IActorRef coordinator = null!;
+        await EventFilter.Warning(contains: "no node is up").ExpectAsync(0, async () => (coordinator, _) = await StartAsync());
+        await EventFilter.Warning(contains: "no node is up").ExpectOneAsync(() =>
+        {
+            Tell(coordinator);
+            return Task.CompletedTask;
+        });
+    }
+
+    [Fact]
     public async Task A_lost_worker_opens_a_generation_in_which_the_others_have_its_slices_and_nothing_is_rolled_back()
     {
         var (coordinator, generation) = await StartAsync();

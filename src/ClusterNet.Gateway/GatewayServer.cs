@@ -129,7 +129,7 @@ public sealed class GatewayServer : IAsyncDisposable
         builder.Logging.AddFilter("Microsoft.AspNetCore.Authentication", LogLevel.None).AddFilter("Microsoft.IdentityModel", LogLevel.None);
         builder.WebHost.UseKestrelCore().ConfigureKestrel(kestrel =>
         {
-            ListenAddresses.Bound(kestrel, settings.MaxConnections, settings.MaxBodyBytes);
+            ListenAddresses.Bound(kestrel, settings.MaxConnections, addresses.Length * (settings.GrpcPort is null ? 1 : 2), settings.MaxBodyBytes);
             kestrel.Limits.KeepAliveTimeout = settings.KeepAlive;
             kestrel.Limits.Http2.MaxStreamsPerConnection = settings.MaxStreams;
             kestrel.Limits.Http2.KeepAlivePingDelay = settings.KeepAlive;

@@ -2,6 +2,7 @@ using System.Diagnostics;
 using System.Net;
 using System.Net.Security;
 using ClusterNet.Cluster;
+using ClusterNet.Cluster.Hosting;
 using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Hosting.Server;
 using Microsoft.AspNetCore.Hosting.Server.Features;
@@ -14,7 +15,7 @@ using Microsoft.Extensions.Logging;
 namespace ClusterNet.Gateway;
 
 /// <summary>How a node listens: addresses that stand behind a name, limits on what comes before anybody is known, TLS.</summary>
-internal static class ListenAddresses
+internal static partial class ListenAddresses
 {
     /// <summary>The addresses behind a host.</summary>
     /// <exception cref="ClusterException">there are none</exception>
@@ -33,8 +34,16 @@ internal static class ListenAddresses
     }
 
     /// <summary>Limits that hold on every port, and answers to what breaks them. Once for each server.</summary>
-    public static void Bound(KestrelServerOptions kestrel, int connections, long bodyBytes)
+    /// <param name="kestrel">the server</param>
+    /// <param name="connections">the most on each port, where the process may have so many files open</param>
+    /// <param name="ports">it listens on, on all its addresses</param>
+    /// <param name="bodyBytes">the most of a request</param>
+    public static void Bound(KestrelServerOptions kestrel, int connections, int ports, long bodyBytes)
     {
+        var wanted = connections;
+        connections = OpenFileLimit.Connections(wanted, ports, OpenFileLimit.Most);
+        if (connections < wanted)
+            LogBounded(kestrel.ApplicationServices.GetRequiredService<ILogger<NodeEndpoints>>(), connections, wanted, OpenFileLimit.Most);
         RejectedRequests.Follow(kestrel.ApplicationServices.GetRequiredService<DiagnosticListener>());
         kestrel.AddServerHeader = false;
         kestrel.AllowSynchronousIO = false;
@@ -47,6 +56,9 @@ internal static class ListenAddresses
         limits.RequestHeadersTimeout = TimeSpan.FromSeconds(10);
         limits.KeepAliveTimeout = TimeSpan.FromSeconds(60);
     }
+
+    [LoggerMessage(LogLevel.Warning, "At most {Connections} connections are taken on each port, not {Wanted} (http.max-connections), since the process may have only {Most} files open (ulimit -n)")]
+    private static partial void LogBounded(ILogger log, int connections, int wanted, int? most);
 
     /// <summary>Listens on one port of every address.</summary>
     /// <param name="kestrel">the server</param>

@@ -45,7 +45,7 @@ public sealed class NodeEndpoints : IAsyncDisposable
         var addresses = await ListenAddresses.FindAsync(settings.Host, cancel).ConfigureAwait(false);
         builder.WebHost.UseKestrelCore().ConfigureKestrel(kestrel =>
         {
-            ListenAddresses.Bound(kestrel, connections: 512, bodyBytes: 16 * 1024);
+            ListenAddresses.Bound(kestrel, connections: 512, addresses.Length, bodyBytes: 16 * 1024);
             ListenAddresses.Listen(kestrel, addresses, settings.Port, HttpProtocols.Http1, settings.Tls is null ? null : settings.Tls.ServerOptions);
         });
         if (settings.Tls is not null)

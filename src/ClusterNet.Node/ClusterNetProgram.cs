@@ -1,4 +1,5 @@
 using ClusterNet.Cluster;
+using ClusterNet.Cluster.Hosting;
 using ClusterNet.Core.Jobs;
 using ClusterNet.Data;
 using ClusterNet.Learning.Models;
@@ -16,19 +17,18 @@ public static class ClusterNetProgram
     /// <param name="args">the command line, without the program's name</param>
     /// <param name="startCluster">gives a cluster that this process is part of</param>
     /// <param name="configure">registers more services: <c>services.AddModel("name", context => module)</c></param>
-    public static async Task<int> RunAsync(
+    public static Task<int> RunAsync(
         string[] args,
         Func<ClusterOptions, CancellationToken, Task<ICluster>> startCluster,
         Action<IServiceCollection>? configure = null)
     {
         ArgumentNullException.ThrowIfNull(args);
         ArgumentNullException.ThrowIfNull(startCluster);
-        var services = new ServiceCollection().AddBuiltInModels();
-        configure?.Invoke(services);
-        await using var provider = services.BuildServiceProvider();
-        using var interrupts = new Interrupts();
-        var host = new CommandHost(Screen.OfProcess(), provider, startCluster, spec => Preview(spec, provider.GetRequiredService<ModelCatalog>()), Environment.GetEnvironmentVariable, TimeProvider.System);
-        return await CommandLine.RunAsync(args, host, interrupts.Token);
+        // first of all: what comes next loads the libraries that may not be
+        if (OpenFileLimit.Fault() is not { } fault)
+            return RunCommandAsync(args, startCluster, configure);
+        Console.Error.WriteLine($"clusternet: {fault}");
+        return Task.FromResult(ExitCode.Failed);
     }
 
     /// <summary>What a job would do: reads its data and builds its model.</summary>
@@ -42,5 +42,15 @@ public static class ClusterNetProgram
             data.Preparation.Signature.Classes,
             [.. model.Summary.Layers.Select(layer => (layer.Name, layer.Kind, layer.OutputShape, layer.Parameters))],
             model.Summary.Parameters);
+    }
+
+    private static async Task<int> RunCommandAsync(string[] args, Func<ClusterOptions, CancellationToken, Task<ICluster>> startCluster, Action<IServiceCollection>? configure)
+    {
+        var services = new ServiceCollection().AddBuiltInModels();
+        configure?.Invoke(services);
+        await using var provider = services.BuildServiceProvider();
+        using var interrupts = new Interrupts();
+        var host = new CommandHost(Screen.OfProcess(), provider, startCluster, spec => Preview(spec, provider.GetRequiredService<ModelCatalog>()), Environment.GetEnvironmentVariable, TimeProvider.System);
+        return await CommandLine.RunAsync(args, host, interrupts.Token);
     }
 }

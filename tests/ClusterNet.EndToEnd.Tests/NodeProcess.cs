@@ -55,7 +55,10 @@ internal sealed class NodeProcess : IDisposable
     }
 
     /// <summary>A <c>clusternet serve</c> instead.</summary>
-    public static NodeProcess Serve(string dataDirectory, params string[] flags) => new("serve", [], dataDirectory, new Dictionary<string, string>(), flags);
+    public static NodeProcess Serve(string dataDirectory, params string[] flags) => Serve([], dataDirectory, flags);
+
+    /// <inheritdoc cref="Serve(string, string[])"/>
+    public static NodeProcess Serve(IReadOnlyList<string> launcher, string dataDirectory, params string[] flags) => new("serve", launcher, dataDirectory, new Dictionary<string, string>(), flags);
 
     /// <summary>Its process id.</summary>
     public int Id => _process.Id;

@@ -17,7 +17,14 @@ public sealed record AuditFault(string Chain, long Sequence, string Message)
 /// <param name="Records">looked at</param>
 /// <param name="Heads">of the chains as their records have them: kept elsewhere, they are what a later verification can hold the log to</param>
 /// <param name="Faults">all that is wrong, at most a hundred</param>
-public sealed record AuditReport(long Records, IReadOnlyList<AuditHead> Heads, IReadOnlyList<AuditFault> Faults);
+public sealed record AuditReport(long Records, IReadOnlyList<AuditHead> Heads, IReadOnlyList<AuditFault> Faults)
+{
+    /// <summary>What is wrong with the database file itself, its indexes among it.</summary>
+    public IReadOnlyList<string> Damage { get; init; } = [];
+
+    /// <summary>Whether everything is as it was written.</summary>
+    public bool IsWhole => Faults.Count == 0 && Damage.Count == 0;
+}
 
 /// <summary>
 /// Verifies the audit log: each record's hash, that records follow each other, and that each chain ends where its head says. What changes a record, takes one out of the middle, adds one or cuts the end off is seen. Who can
@@ -45,7 +52,7 @@ public static class AuditVerifier
             cancel.ThrowIfCancellationRequested();
             state.Add(record);
         }
-        return state.Finish(heads);
+        return state.Finish(heads) with { Damage = GatewayStore.FindDamage(connection, transaction) };
     }
 
     private sealed class State(IReadOnlyList<AuditHead> expected)

@@ -104,6 +104,26 @@ public sealed class GatewayStore : IDisposable
     internal static DbTransaction BeginSnapshot(DbConnection connection) =>
         connection is SqliteConnection sqlite ? sqlite.BeginTransaction(deferred: true) : connection.BeginTransaction(System.Data.IsolationLevel.RepeatableRead);
 
+    /// <summary>What is wrong with the store's own structure, whatever stands in its rows; empty where nothing is, and for PostgreSQL, which is somebody else's to check.</summary>
+    internal static IReadOnlyList<string> FindDamage(DbConnection connection, DbTransaction transaction)
+    {
+        List<string> damage = [];
+        if (connection is not SqliteConnection)
+            return damage;
+        try
+        {
+            using var command = Command(connection, "PRAGMA integrity_check(10)", transaction);
+            using var reader = command.ExecuteReader();
+            while (reader.Read())
+                damage.AddRange(reader.GetString(0).Split('\n', StringSplitOptions.RemoveEmptyEntries).Where(line => line != "ok" && !line.StartsWith("***", StringComparison.Ordinal)));
+        }
+        catch (SqliteException exception)
+        {
+            damage.Add(exception.Message);
+        }
+        return damage;
+    }
+
     /// <summary>A command of this store's own text.</summary>
     internal static DbCommand Command(DbConnection connection, string text, DbTransaction? transaction = null)
     {

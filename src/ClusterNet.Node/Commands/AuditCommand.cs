@@ -53,20 +53,23 @@ internal static class AuditCommand
             run.Print(new JsonObject
             {
                 ["records"] = report.Records,
-                ["whole"] = report.Faults.Count == 0,
+                ["whole"] = report.IsWhole,
                 ["heads"] = JsonDocuments.Texts(report.Heads.Select(head => head.ToString())),
                 ["faults"] = Faults(report.Faults),
+                ["damage"] = JsonDocuments.Texts(report.Damage),
             });
-            return report.Faults.Count == 0 ? ExitCode.Done : ExitCode.Failed;
+            return report.IsWhole ? ExitCode.Done : ExitCode.Failed;
         }
         foreach (var fault in report.Faults)
             run.Screen.ErrorLine($"clusternet: {fault}");
+        foreach (var damage in report.Damage)
+            run.Screen.ErrorLine($"clusternet: the database file is damaged: {damage}");
         foreach (var head in report.Heads)
             run.Screen.Line(head.ToString());
-        run.Screen.ErrorLine(report.Faults.Count == 0
+        run.Screen.ErrorLine(report.IsWhole
             ? $"{Figures.Count(report.Records)} records are whole. Keep the heads elsewhere: with --expect they show later whether the log was written anew."
-            : $"The audit log is not as it was written: {report.Faults.Count} faults in {Figures.Count(report.Records)} records.");
-        return report.Faults.Count == 0 ? ExitCode.Done : ExitCode.Failed;
+            : $"The audit log is not as it was written: {report.Faults.Count + report.Damage.Count} {(report.Faults.Count + report.Damage.Count == 1 ? "fault" : "faults")} in {Figures.Count(report.Records)} records.");
+        return report.IsWhole ? ExitCode.Done : ExitCode.Failed;
     }
 
     private static int Export(CommandRun run, GatewayStore store, string path)

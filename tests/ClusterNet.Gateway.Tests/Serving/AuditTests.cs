@@ -1,6 +1,7 @@
 using System.Buffers;
 using System.Text;
 using System.Text.Json;
+using ClusterNet.Cluster;
 using ClusterNet.Cluster.Serving;
 using ClusterNet.Data;
 using ClusterNet.Gateway.Audit;
@@ -56,6 +57,32 @@ public sealed class AuditTests : IDisposable
         foreach (var column in new[] { "chain", "sequence", "hash" })
             Tamper("audit_heads", column, "chain = 'gateway'", 3, () => Assert.True(AuditVerifier.Verify(_store, []).Faults.Count > 0, $"{column} of the head"));
         Assert.Empty(AuditVerifier.Verify(_store, []).Faults);
+    }
+
+    /// <summary>Bytes of the file, not of columns: of headers, indexes and pointers too. What is not found is empty space, where nothing that can be read changes.</summary>
+    [Fact]
+    public async Task Any_byte_of_the_file_that_changes_what_can_be_read_or_how_is_found()
+    {
+        await FillAsync();
+        _store.Dispose();
+        var file = await File.ReadAllBytesAsync(Path.Combine(_folder.FullName, "gateway.db"));
+        var (expected, random) = (Rows(_folder.FullName), new Random(1));
+        var (found, elsewhere) = (0, 0);
+        for (var i = 0; i < 2000; i++)
+        {
+            var (at, bit) = (random.Next(file.Length), 1 << random.Next(8));
+            var folder = _folder.CreateSubdirectory($"changed-{i}").FullName;
+            var changed = (byte[])file.Clone();
+            changed[at] ^= (byte)bit;
+            await File.WriteAllBytesAsync(Path.Combine(folder, "gateway.db"), changed);
+            if (!IsWhole(folder))
+                found++;
+            else if (Rows(folder) is var rows && rows == expected)
+                elsewhere++;
+            else
+                Assert.Fail($"byte {at} with bit {bit}: {rows}");
+        }
+        Assert.True(found > 200 && elsewhere > 0, $"{found} found, {elsewhere} without effect");
     }
 
     [Theory]
@@ -293,6 +320,41 @@ public sealed class AuditTests : IDisposable
     }
 
     /// <summary>Changes one bit of one value, looks, and takes it back.</summary>
+    private static bool IsWhole(string folder)
+    {
+        try
+        {
+            using var store = GatewayStore.Open(folder, null);
+            return AuditVerifier.Verify(store, []).IsWhole;
+        }
+        catch (ClusterException)
+        {
+            return false;
+        }
+    }
+
+    /// <summary>All that stands in the log, read row by row and by its index, and the damage that SQLite sees.</summary>
+    private static string Rows(string folder)
+    {
+        var text = new StringBuilder();
+        using var connection = new SqliteConnection(new SqliteConnectionStringBuilder { DataSource = Path.Combine(folder, "gateway.db"), Pooling = false }.ToString());
+        connection.Open();
+        foreach (var query in new[] { "SELECT * FROM audit_log NOT INDEXED ORDER BY rowid", "SELECT * FROM audit_log ORDER BY chain, sequence", "SELECT * FROM audit_heads", "PRAGMA integrity_check" })
+        {
+#pragma warning disable CA2100 // a test's own text
+            using var command = new SqliteCommand(query, connection);
+#pragma warning restore CA2100
+            using var reader = command.ExecuteReader();
+            while (reader.Read())
+            {
+                for (var i = 0; i < reader.FieldCount; i++)
+                    text.Append(reader.GetValue(i) is byte[] bytes ? Convert.ToHexString(bytes) : reader.GetValue(i)).Append('|');
+                text.AppendLine();
+            }
+        }
+        return text.ToString();
+    }
+
     private void Tamper(string table, string column, string where, int position, Action look)
     {
         using var connection = new SqliteConnection(new SqliteConnectionStringBuilder { DataSource = Path.Combine(_folder.FullName, "gateway.db"), Pooling = false }.ToString());

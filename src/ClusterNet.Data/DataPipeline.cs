@@ -14,6 +14,13 @@ namespace ClusterNet.Data;
 /// </summary>
 public static class DataPipeline
 {
+    /// <summary>Whether a source comes with ClusterNet and is no file.</summary>
+    public static bool IsBuiltin(string source)
+    {
+        ArgumentNullException.ThrowIfNull(source);
+        return source.StartsWith(BuiltinSource.Prefix, StringComparison.Ordinal);
+    }
+
     /// <summary>Reads, splits, fits the preparation on the training part alone, and prepares all parts with it.</summary>
     /// <param name="spec">the data section</param>
     /// <param name="seed">the job's seed: deals the split where <see cref="SplitSpec.Seed"/> is null</param>

@@ -89,6 +89,35 @@ public sealed class ServeTests
     }
 
     [Fact]
+    public async Task A_job_that_is_sent_reads_what_lies_in_the_folders_of_the_settings_and_learns_nothing_of_other_files()
+    {
+        using var directory = new DataDirectory();
+        var data = Directory.CreateDirectory(directory.File("wards")).FullName;
+        File.Copy(Repository.Wdbc, Path.Combine(data, "wdbc.csv"));
+        await File.WriteAllTextAsync(directory.File("secret.csv"), "a,target\nconfidential,0\n");
+        File.CreateSymbolicLink(Path.Combine(data, "link.csv"), directory.File("secret.csv"));
+        await File.WriteAllTextAsync(directory.File("node.yaml"), "http: {port: 0}\ndata-folders: [wards]\n");
+        using var served = NodeProcess.Serve(directory.Path, "--config", directory.File("node.yaml"));
+        using var http = new HttpClient { BaseAddress = new Uri((await served.ReadyAsync())["http"]!.GetValue<string>()) };
+        var job = await File.ReadAllTextAsync(Repository.Job("breast-cancer.yaml"));
+        async Task<(HttpStatusCode Status, string Answer)> SendAsync(string source)
+        {
+            using var body = new StringContent(job.Replace("builtin:wdbc", source, StringComparison.Ordinal), Encoding.UTF8, "application/yaml");
+            using var sent = await http.PostAsync(new Uri("/api/jobs", UriKind.Relative), body);
+            return (sent.StatusCode, await sent.Content.ReadAsStringAsync());
+        }
+        var taken = await SendAsync(Path.Combine(data, "wdbc.csv"));
+        Assert.True(taken.Status == HttpStatusCode.Created, taken.Answer);
+        foreach (var path in new[] { directory.File("secret.csv"), directory.File("not-there.csv"), Path.Combine(data, "link.csv"), Path.Combine(data, "..", "secret.csv") })
+        {
+            var refused = await SendAsync(path);
+            Assert.Equal(HttpStatusCode.BadRequest, refused.Status);
+            Assert.Contains("is in none of the folders that jobs may read here", refused.Answer, StringComparison.Ordinal);
+            Assert.DoesNotContain("confidential", refused.Answer, StringComparison.Ordinal);
+        }
+    }
+
+    [Fact]
     public async Task It_does_not_listen_where_strangers_could_come_in()
     {
         using var directory = new DataDirectory();

@@ -189,7 +189,7 @@ public sealed class ClusterNode : IAsyncDisposable
         else
             akka.AddModelRegistryProxy(Roles.Coordinator).AddTrainingProxy();
         if (roles.Contains(Roles.Worker))
-            akka.AddWorkers(catalog, options.Workers, options.ThreadsPerWorker);
+            akka.AddWorkers(catalog, options.Workers, options.ThreadsPerWorker, new DataFolders(options.DataFolders));
         if (roles.Contains(Roles.Inference))
             akka.AddServing(catalog, options.Serving);
         akka.AddServingRouter(options.Serving);

@@ -42,6 +42,9 @@ public sealed record NodeOptions
     /// <summary>The most torch threads of a worker here. Jobs say how many they use, since results depend on it; one that wants more is not computed here.</summary>
     public int ThreadsPerWorker { get; init; } = Environment.ProcessorCount;
 
+    /// <summary>Folders, by their whole paths, whose files jobs may read on this node; empty for any that its user can read.</summary>
+    public IReadOnlyList<string> DataFolders { get; init; } = [];
+
     /// <summary>Whether jobs that were under way when all nodes died go on when nodes start again, without being asked to. The same on all nodes with the coordinator's role.</summary>
     public bool ResumesJobs { get; init; } = true;
 
@@ -119,6 +122,11 @@ public sealed record NodeOptions
         }
         CheckRange(faults, "workers", Workers, MaxWorkers);
         CheckRange(faults, "threads-per-worker", ThreadsPerWorker, MaxWorkers);
+        for (var i = 0; i < DataFolders.Count; i++)
+        {
+            if (!Path.IsPathRooted(DataFolders[i]))
+                faults.Add(new Fault($"data-folders[{i}]", $"'{DataFolders[i]}' is not a whole path"));
+        }
         if (DataDirectory.Length == 0)
             faults.Add(new Fault("data-dir", "none is given; name a folder for logs and store"));
         else if (File.Exists(DataDirectory))

@@ -7,7 +7,8 @@ using ClusterNet.Data.Preparation;
 namespace ClusterNet.Cluster.Workers;
 
 /// <summary>The prepared data of the jobs of a node: read once, shared by all workers of the node, let go when none holds it. Thread-safe.</summary>
-internal sealed class JobData
+/// <param name="folders">what may be read here</param>
+internal sealed class JobData(DataFolders folders)
 {
     private readonly ConcurrentDictionary<string, Slot> _slots = new(StringComparer.Ordinal);
 
@@ -30,6 +31,7 @@ internal sealed class JobData
 
     private PreparedData Get(DataSpec data, long seed, Func<PreparedData> load, Func<PreparedData, bool> isStillRight)
     {
+        folders.Require(data.Source);
         var slot = _slots.GetOrAdd(JsonSerializer.Serialize(data) + seed, _ => new Slot());
         lock (slot)
         {

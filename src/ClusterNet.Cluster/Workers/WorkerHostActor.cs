@@ -16,16 +16,15 @@ internal sealed class WorkerHostActor : ReceiveActor
 
     private readonly ModelCatalog _catalog;
     private readonly Replies.Capacity _capacity;
-    private readonly JobData _data = new();
+    private readonly JobData _data;
     private readonly Dictionary<JobId, List<IActorRef>> _workers = [];
     private readonly HashSet<IActorRef> _asking = [];
     private readonly List<IActorRef> _awaitingLeave = [];
     private bool _leaves;
 
-    public WorkerHostActor(ModelCatalog catalog, Replies.Capacity capacity)
+    public WorkerHostActor(ModelCatalog catalog, Replies.Capacity capacity, DataFolders folders)
     {
-        _catalog = catalog;
-        _capacity = capacity;
+        (_catalog, _capacity, _data) = (catalog, capacity, new JobData(folders));
         Receive<Queries.GetCapacity>(_ => TellCapacity());
         Receive<Commands.Leave>(_ => Leave());
         Receive<Commands.Prepare>(prepare => Context.ActorOf(PreparerActor.PropsFor(_catalog, _data)).Forward(prepare));
@@ -42,7 +41,8 @@ internal sealed class WorkerHostActor : ReceiveActor
 
     /// <param name="catalog">the models that jobs may name</param>
     /// <param name="capacity">what the node can have</param>
-    public static Props PropsFor(ModelCatalog catalog, Replies.Capacity capacity) => Props.Create(() => new WorkerHostActor(catalog, capacity));
+    /// <param name="folders">what jobs may read here</param>
+    public static Props PropsFor(ModelCatalog catalog, Replies.Capacity capacity, DataFolders folders) => Props.Create(() => new WorkerHostActor(catalog, capacity, folders));
 
     /// <summary>A worker that fails to start or to stop is not started again: its job hears of it.</summary>
     protected override SupervisorStrategy SupervisorStrategy() => new OneForOneStrategy(_ => Directive.Stop);

@@ -26,10 +26,11 @@ public static class WorkersHosting
     /// <param name="catalog">the models that jobs may name</param>
     /// <param name="workers">the most workers of one job here</param>
     /// <param name="threadsPerWorker">the most torch threads of a worker here; jobs that want more are not computed here</param>
+    /// <param name="folders">what jobs may read here; anything where null</param>
     public static AkkaConfigurationBuilder AddWorkers(
-        this AkkaConfigurationBuilder builder, ModelCatalog catalog, int workers = MaxWorkers, int threadsPerWorker = int.MaxValue) => builder.WithActors((system, registry) =>
+        this AkkaConfigurationBuilder builder, ModelCatalog catalog, int workers = MaxWorkers, int threadsPerWorker = int.MaxValue, DataFolders? folders = null) => builder.WithActors((system, registry) =>
     {
-        var host = system.ActorOf(WorkerHostActor.PropsFor(catalog, new WorkerProtocol.Replies.Capacity(workers, threadsPerWorker)), WorkerHostActor.Name);
+        var host = system.ActorOf(WorkerHostActor.PropsFor(catalog, new WorkerProtocol.Replies.Capacity(workers, threadsPerWorker), folders ?? DataFolders.Any), WorkerHostActor.Name);
         registry.Register<WorkerHost>(host);
         CoordinatedShutdown.Get(system).AddTask(CoordinatedShutdown.PhaseBeforeServiceUnbind, "workers-leave", async () =>
         {

@@ -9,7 +9,7 @@ public static partial class JobReader
     private const int MaxAxes = 8;
     private const int MaxElements = 1 << 26;
 
-    private static DataSpec ReadData(SettingReader reader, string? baseDirectory)
+    private static DataSpec ReadData(SettingReader reader, SourceFolder? folder)
     {
         var source = reader.Text("source");
         var format = reader.Choice("format", JobWords.Formats);
@@ -19,7 +19,7 @@ public static partial class JobReader
         }
         else
         {
-            (source, format) = Locate(reader, source, format, baseDirectory);
+            (source, format) = Locate(reader, source, format, folder);
         }
 
         var known = format ?? DataFormat.Csv;
@@ -45,7 +45,7 @@ public static partial class JobReader
         return data;
     }
 
-    private static (string Source, DataFormat? Format) Locate(SettingReader reader, string source, DataFormat? format, string? baseDirectory)
+    private static (string Source, DataFormat? Format) Locate(SettingReader reader, string source, DataFormat? format, SourceFolder? folder)
     {
         if (source.StartsWith("builtin:", StringComparison.Ordinal))
         {
@@ -58,9 +58,17 @@ public static partial class JobReader
             reader.Fault("source", "not a path: it holds a zero character");
             return (source, format);
         }
-        if (baseDirectory is null)
+        if (folder is null)
             return (source, format ?? InferFormat(source));
-        var path = Path.GetFullPath(source, Path.GetFullPath(baseDirectory));
+        var path = Path.GetFullPath(source, Path.GetFullPath(folder.Path));
+        if (folder.IsElsewhere)
+        {
+            // a name without an ending is a folder's; the nodes will see
+            format ??= InferFormat(path) ?? (Path.HasExtension(path) ? null : DataFormat.Images);
+            if (format is null)
+                FormatUnknown();
+            return (path, format);
+        }
         var isFolder = Directory.Exists(path);
         if (!isFolder && !File.Exists(path))
         {
@@ -71,12 +79,14 @@ public static partial class JobReader
             path = Path.TrimEndingDirectorySeparator(path);
         format ??= isFolder ? DataFormat.Images : InferFormat(path);
         if (format is null)
-            reader.Fault("format", $"can't be told from the name '{Path.GetFileName(path)}': give csv, npz or images");
+            FormatUnknown();
         else if (isFolder && format != DataFormat.Images)
             reader.Fault("source", $"'{path}' is a folder, but the format {JobWords.Of(JobWords.Formats, format.Value)} is read from a file");
         else if (!isFolder && format == DataFormat.Images)
             reader.Fault("source", $"'{path}' is a file, but the format images is read from a folder with one subfolder for each class");
         return (path, format);
+
+        void FormatUnknown() => reader.Fault("format", $"can't be told from the name '{Path.GetFileName(path)}': give csv, npz or images");
     }
 
     private static DataFormat? InferFormat(string path) => Path.GetExtension(path).ToLowerInvariant() switch
@@ -256,4 +266,9 @@ public static partial class JobReader
                 return step;
         }
     }
+
+    /// <summary>What relative sources are relative to.</summary>
+    /// <param name="Path">a folder</param>
+    /// <param name="IsElsewhere">whether other machines read the data: it is not looked for here</param>
+    private sealed record SourceFolder(string Path, bool IsElsewhere);
 }

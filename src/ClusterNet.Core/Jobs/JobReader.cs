@@ -24,19 +24,20 @@ public static partial class JobReader
     public static JobSpec Read(SettingValue.Map root, string baseDirectory, string? defaultName = null)
     {
         var faults = new List<Fault>();
-        var spec = Read(root, baseDirectory, defaultName, faults);
+        var spec = Read(root, baseDirectory, isElsewhere: false, defaultName, faults);
         return faults.Count == 0 ? spec : throw new InputException(faults);
     }
 
     /// <summary>Reads a job; what it gives is only to be used where <paramref name="faults"/> stayed empty.</summary>
     /// <param name="root">the whole file</param>
     /// <param name="baseDirectory">what relative sources are relative to: the job file's folder</param>
+    /// <param name="isElsewhere">whether other machines read the data: it is not looked for here</param>
     /// <param name="defaultName">the job's name where the file gives none</param>
     /// <param name="faults">receives all that is wrong</param>
-    public static JobSpec Read(SettingValue.Map root, string baseDirectory, string? defaultName, ICollection<Fault> faults)
+    public static JobSpec Read(SettingValue.Map root, string baseDirectory, bool isElsewhere, string? defaultName, ICollection<Fault> faults)
     {
         ArgumentNullException.ThrowIfNull(baseDirectory);
-        return ReadWith(root, baseDirectory, defaultName, faults);
+        return ReadWith(root, new SourceFolder(baseDirectory, isElsewhere), defaultName, faults);
     }
 
     /// <summary>All that is wrong with a spec that a program put together, as if it had come from a file; empty where nothing is.</summary>
@@ -62,9 +63,9 @@ public static partial class JobReader
     private static SettingReader Bearable(SettingValue.Map settings, string path, ICollection<Fault> faults) =>
         new(HasBearableSize(settings, faults) ? settings.Entries : new Dictionary<string, SettingValue>(), path, faults);
 
-    private static JobSpec ReadWith(SettingValue.Map root, string? baseDirectory, string? defaultName, ICollection<Fault> faults)
+    private static JobSpec ReadWith(SettingValue.Map root, SourceFolder? folder, string? defaultName, ICollection<Fault> faults)
     {
-        var spec = ReadParts(root, baseDirectory, defaultName, faults);
+        var spec = ReadParts(root, folder, defaultName, faults);
         // a setting that is wrong by itself was replaced by its default, of which nothing more is to be said
         var broken = faults.Select(fault => fault.Place).ToList();
         var conflicts = new List<Fault>();
@@ -77,7 +78,7 @@ public static partial class JobReader
             place.StartsWith(outer, StringComparison.Ordinal) && (place.Length == outer.Length || place[outer.Length] is '.' or '[');
     }
 
-    private static JobSpec ReadParts(SettingValue.Map root, string? baseDirectory, string? defaultName, ICollection<Fault> faults)
+    private static JobSpec ReadParts(SettingValue.Map root, SourceFolder? folder, string? defaultName, ICollection<Fault> faults)
     {
         ArgumentNullException.ThrowIfNull(root);
         ArgumentNullException.ThrowIfNull(faults);
@@ -90,7 +91,7 @@ public static partial class JobReader
         else if (!JobId.IsValid(name) || name.Length > MaxNameLength)
             reader.Fault("name", $"'{Shorten(name)}' can't be a name: 1 to {MaxNameLength} letters, digits, '.', '_' and '-', the first a letter or digit");
 
-        var data = ReadData(Required(reader, "data", "where the samples come from (source, target, split, preparation)"), baseDirectory);
+        var data = ReadData(Required(reader, "data", "where the samples come from (source, target, split, preparation)"), folder);
         var model = ReadModel(Required(reader, "model", "which model is trained (kind and its settings)", "kind"));
         var training = ReadTraining(Section(reader, "training"), data);
         reader.Finish();

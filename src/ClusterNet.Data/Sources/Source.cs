@@ -10,7 +10,7 @@ internal static class Source
     /// <exception cref="InputException">it can't be read, or is not what the section says</exception>
     public static Frame Read(DataSpec spec)
     {
-        if (spec.Source.StartsWith(BuiltinSource.Prefix, StringComparison.Ordinal))
+        if (DataPipeline.IsBuiltin(spec.Source))
         {
             using var rows = BuiltinSource.Open(spec.Source);
             return CsvSource.Read(rows, spec);

@@ -19,7 +19,7 @@ internal static class ServeCommand
     /// <summary>The command.</summary>
     public static Command Create(CommandLine line)
     {
-        var config = new Option<string?>("--config") { Description = "A node file (YAML): http, grpc, auth, rate-limit and audit are what counts here", HelpName = "FILE" };
+        var config = new Option<string?>("--config") { Description = "A node file (YAML): http, grpc, auth, rate-limit, audit and data-folders are what counts here", HelpName = "FILE" };
         (string Path, Option<string?> Option)[] settings =
         [
             ("http.host", Setting("--host", "HOST", "The address to listen on [default: 127.0.0.1]; others need authentication")),

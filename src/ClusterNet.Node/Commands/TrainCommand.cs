@@ -46,8 +46,7 @@ internal static class TrainCommand
         JobFile? job = null;
         try
         {
-            // a cluster's nodes read the data, which need not be here
-            job = JobFile.Load(file, overrides, name, run.Remote is null ? spec => Inspect(run, spec) : null);
+            job = JobFile.Load(file, overrides, name, run.Remote is not null, run.Remote is null ? spec => Inspect(run, spec) : null);
         }
         catch (InputException error)
         {

@@ -17,8 +17,8 @@ internal static partial class NodeSettings
     /// <summary>What all variables begin with.</summary>
     public const string Prefix = "CLUSTERNET__";
 
-    private const string Names = "name, host, port, public-host, seeds, roles, workers, threads-per-worker, data-dir, store, http, grpc, auth, rate-limit, audit, lane, tls, telemetry, log, serving, hocon";
-    private static readonly string[] _lists = ["seeds", "roles", "auth.certificate-scopes"];
+    private const string Names = "name, host, port, public-host, seeds, roles, workers, threads-per-worker, data-dir, data-folders, store, http, grpc, auth, rate-limit, audit, lane, tls, telemetry, log, serving, hocon";
+    private static readonly string[] _lists = ["seeds", "roles", "data-folders", "auth.certificate-scopes"];
 
     /// <summary>Reads and checks all settings.</summary>
     /// <param name="file">the node file, or null</param>
@@ -71,6 +71,7 @@ internal static partial class NodeSettings
             Workers = reader.Integer("workers", defaults.Workers, 1),
             ThreadsPerWorker = reader.Integer("threads-per-worker", defaults.ThreadsPerWorker, 1),
             DataDirectory = reader.Text("data-dir") is { Length: > 0 } given ? Resolve(document, "data-dir", given, folder) : dataDirectory,
+            DataFolders = [.. reader.Texts("data-folders").Select(path => Resolve(document, "data-folders", path, folder))],
         };
         reader.Allow("roles");
         var store = reader.Section("store");

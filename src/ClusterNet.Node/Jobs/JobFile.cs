@@ -22,9 +22,10 @@ internal sealed partial class JobFile
     /// <param name="path">the file, shown in faults as it is given here</param>
     /// <param name="overrides"><c>path=value</c>, each; an empty value takes the setting back. Later ones win.</param>
     /// <param name="name">replaces the job's name where not null</param>
+    /// <param name="isElsewhere">whether the nodes of a cluster read the data, which need not be here</param>
     /// <param name="inspect">finds more faults in a job whose data section is right; asked only where there are faults elsewhere, so that the user learns all at once</param>
     /// <exception cref="InputException">the file can't be read or is not a job's; all faults, each with its line</exception>
-    public static JobFile Load(string path, IReadOnlyList<string> overrides, string? name = null, Func<JobSpec, IReadOnlyList<Fault>>? inspect = null)
+    public static JobFile Load(string path, IReadOnlyList<string> overrides, string? name = null, bool isElsewhere = false, Func<JobSpec, IReadOnlyList<Fault>>? inspect = null)
     {
         var document = YamlSettings.Read(SettingsFile.ReadText(path, "job file"), path);
         var faults = new List<Fault>();
@@ -33,7 +34,7 @@ internal sealed partial class JobFile
         if (name is not null)
             document.Set(["name"], new SettingValue.Scalar(name), "--name");
         var directory = Path.GetDirectoryName(Path.GetFullPath(path))!;
-        var spec = JobReader.Read(document.Root, directory, Path.GetFileNameWithoutExtension(path), faults);
+        var spec = JobReader.Read(document.Root, directory, isElsewhere, Path.GetFileNameWithoutExtension(path), faults);
         if (inspect is not null && faults.Count > 0 && !faults.Exists(fault => fault.Place is "model" or "model.kind" || fault.Place.StartsWith("data", StringComparison.Ordinal)))
             faults.AddRange(inspect(spec));
         return faults.Count == 0 ? new JobFile(spec, document) : throw new InputException([.. faults.Select(document.Locate).Distinct()]);
@@ -54,7 +55,7 @@ internal sealed partial class JobFile
         }
         if (!document.Root.Entries.ContainsKey("name"))
             faults.Add(new Fault("name", "missing: a job that is sent has no file to be named after"));
-        var spec = JobReader.Read(document.Root, Path.GetPathRoot(Environment.CurrentDirectory)!, "job", faults);
+        var spec = JobReader.Read(document.Root, Path.GetPathRoot(Environment.CurrentDirectory)!, isElsewhere: true, "job", faults);
         return faults.Count == 0 ? spec : throw new InputException([.. faults.Select(document.Locate).Distinct()]);
     }
 

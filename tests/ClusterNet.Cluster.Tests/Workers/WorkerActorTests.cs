@@ -170,7 +170,7 @@ public class WorkerActorTests : TestKit
     {
         var spec = Spec;
         var plan = Plan(spec) with { DataFingerprint = new string('0', 64) };
-        Sys.ActorOf(WorkerActor.PropsFor(new Commands.Enlist(TestJobs.Id, spec, plan, 1), TestActor, _catalog, new JobData()));
+        Sys.ActorOf(WorkerActor.PropsFor(new Commands.Enlist(TestJobs.Id, spec, plan, 1), TestActor, _catalog, new JobData(DataFolders.Any)));
         Assert.Contains("not what it was", (await ExpectMsgAsync<Replies.WorkFailed>(TimeSpan.FromSeconds(20))).Reason, StringComparison.Ordinal);
     }
 
@@ -179,7 +179,7 @@ public class WorkerActorTests : TestKit
     {
         var spec = Spec;
         var plan = Plan(spec) with { Arithmetic = new string('0', 64) };
-        var worker = Sys.ActorOf(WorkerActor.PropsFor(new Commands.Enlist(TestJobs.Id, spec, plan, 1), TestActor, _catalog, new JobData()));
+        var worker = Sys.ActorOf(WorkerActor.PropsFor(new Commands.Enlist(TestJobs.Id, spec, plan, 1), TestActor, _catalog, new JobData(DataFolders.Any)));
         Watch(worker);
         var failed = await ExpectMsgAsync<Replies.WorkFailed>(TimeSpan.FromSeconds(20));
         Assert.Equal(Generation.None, failed.Generation);
@@ -212,7 +212,7 @@ public class WorkerActorTests : TestKit
     private async Task<IActorRef> EnlistedAsync(Func<TrainingSpec, TrainingSpec>? change = null)
     {
         var spec = Spec with { Training = (change ?? (same => same))(Spec.Training) };
-        var worker = Sys.ActorOf(WorkerActor.PropsFor(new Commands.Enlist(TestJobs.Id, spec, Plan(spec), 1), TestActor, _catalog, new JobData()));
+        var worker = Sys.ActorOf(WorkerActor.PropsFor(new Commands.Enlist(TestJobs.Id, spec, Plan(spec), 1), TestActor, _catalog, new JobData(DataFolders.Any)));
         await ExpectMsgAsync<Replies.Enlisted>(TimeSpan.FromSeconds(20));
         return worker;
     }

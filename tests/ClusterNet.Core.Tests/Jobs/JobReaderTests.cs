@@ -263,6 +263,27 @@ public sealed class JobReaderTests
         Assert.Contains("there is no file or folder", Assert.Single(Faults(Job(data: M(("source", S("no-such.csv")))))).Message, StringComparison.Ordinal);
 
     [Theory]
+    [InlineData("/elsewhere/a.csv", DataFormat.Csv)]
+    [InlineData("/elsewhere/a.npz", DataFormat.Npz)]
+    [InlineData("/elsewhere/pictures", DataFormat.Images)]
+    [InlineData("relative.csv", DataFormat.Csv)]
+    public void A_source_that_other_machines_read_is_not_looked_for(string source, DataFormat format)
+    {
+        var faults = new List<Fault>();
+        var spec = JobReader.Read(Job(data: M(("source", S(source)))), "/folder", isElsewhere: true, "job", faults);
+        Assert.Empty(faults);
+        Assert.Equal((Path.GetFullPath(source, "/folder"), format), (spec.Data.Source, spec.Data.Format));
+    }
+
+    [Fact]
+    public void A_source_elsewhere_whose_name_does_not_tell_its_format_needs_one()
+    {
+        var faults = new List<Fault>();
+        JobReader.Read(Job(data: M(("source", S("/elsewhere/a.b")))), "/folder", isElsewhere: true, "job", faults);
+        Assert.Equal("data.format", Assert.Single(faults).Place);
+    }
+
+    [Theory]
     [InlineData("validation", "0.9", "data.split")]
     [InlineData("test", "1.5", "data.split.test")]
     [InlineData("column", "patient", "data.split.column")]

@@ -63,6 +63,15 @@ public sealed class NodeSettingsTests : IDisposable
     }
 
     [Fact]
+    public void What_jobs_may_read_is_relative_to_the_file_that_says_it()
+    {
+        Assert.Equal([Path.Combine(_folder.FullName, "wards"), "/srv/data"], Read(Write("data-folders: [wards, /srv/data]\n"), [], []).DataFolders);
+        Assert.Equal(["/a", "/b"], Read(Write("data-folders: [wards]\n"), [("CLUSTERNET__DATA_FOLDERS", "/a, /b")], []).DataFolders);
+        Assert.Empty(Read(null, [], []).DataFolders);
+        Assert.Equal("data-folders[1]", Assert.Single(new NodeOptions { DataDirectory = _folder.FullName, DataFolders = ["/a", "b"] }.Validate()).Place);
+    }
+
+    [Fact]
     public void Half_of_TLS_is_refused()
     {
         var refused = Assert.Throws<InputException>(() => Read(null, [("CLUSTERNET__TLS__CERTIFICATE", Path.Combine(_folder.FullName, "no.pem"))], []));

@@ -61,15 +61,16 @@ internal sealed class AccessActor : ReceiveActor
             .Order(Member.AgeOrdering),
     ];
 
-    /// <summary>A job that needs no more than one thread for each worker can be prepared anywhere; for others the nodes are asked what they allow.</summary>
     private void Prepare(WorkerProtocol.Commands.Prepare prepare)
     {
         var able = Able(Roles.Worker);
-        if (prepare.Spec.Training.ThreadsPerWorker <= 1 || able.Length == 0)
+        if (able.Length == 0)
             PassOn(prepare, Roles.Worker, WorkerHostActor.Name);
         else
-            Context.ActorOf(PreparationRouter.PropsFor(prepare, Sender, [.. able.Select(member => Context.ActorSelection($"{member.Address}/user/{WorkerHostActor.Name}"))]));
+            Context.ActorOf(PreparationRouter.PropsFor(prepare, Sender, able.ToDictionary(member => PathOn(member) / "user" / WorkerHostActor.Name, member => NodeAddress.Of(member.Address).ToString())));
     }
+
+    private ActorPath PathOn(Member member) => member.UniqueAddress.Equals(_cluster.SelfUniqueAddress) ? Self.Path.Root : new RootActorPath(member.Address);
 
     /// <summary>To this node where it has the role, else to the nodes that have it in turn.</summary>
     private void PassOn(object message, string role, string name)

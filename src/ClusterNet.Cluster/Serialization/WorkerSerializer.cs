@@ -84,8 +84,8 @@ internal sealed class WorkerSerializer(ExtendedActorSystem system) : ProtocolSer
             "W:prepared", m => new Wire.WorkerPrepared { Plan = m.Plan.ToWire() }, w => new Replies.Prepared(w.Plan.FromWire()))
         .Add<Replies.Rejected, Wire.WorkerRejected>(
             "W:rejected",
-            m => new Wire.WorkerRejected { Faults = { m.Faults.Select(WireParts.ToWire) } },
-            w => new Replies.Rejected([.. w.Faults.Select(WireParts.FromWire)]))
+            m => new Wire.WorkerRejected { Faults = { m.Faults.Select(WireParts.ToWire) }, OfNode = m.IsOfNode },
+            w => new Replies.Rejected([.. w.Faults.Select(WireParts.FromWire)]) { IsOfNode = w.OfNode })
         .Add<Replies.Capacity, Wire.WorkerCapacity>(
             "W:capacity",
             m => new Wire.WorkerCapacity { Workers = m.Workers, ThreadsPerWorker = m.ThreadsPerWorker },

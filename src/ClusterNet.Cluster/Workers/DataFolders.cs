@@ -17,14 +17,19 @@ public sealed class DataFolders(IReadOnlyList<string> folders)
     /// <exception cref="InputException">in none of the folders</exception>
     public void Require(string source)
     {
-        ArgumentNullException.ThrowIfNull(source);
-        if (folders.Count == 0 || DataPipeline.IsBuiltin(source))
-            return;
-        if (!Path.IsPathRooted(source) || Real(source, 0) is not { } real || !folders.Any(folder => Real(folder, 0) is { } root && IsWithin(real, root)))
+        if (!Allow(source))
         {
             throw new InputException(
                 "data.source", $"'{source}' is in none of the folders that jobs may read here ({string.Join(", ", folders)}); put the data into one of them, or add its folder to data-folders in the node's settings");
         }
+    }
+
+    /// <summary>Whether a source is one that may be read.</summary>
+    public bool Allow(string source)
+    {
+        ArgumentNullException.ThrowIfNull(source);
+        return folders.Count == 0 || DataPipeline.IsBuiltin(source)
+            || (Path.IsPathRooted(source) && Real(source, 0) is { } real && folders.Any(folder => Real(folder, 0) is { } root && IsWithin(real, root)));
     }
 
     private static bool IsWithin(string path, string folder) => path == folder || path.StartsWith(Path.TrimEndingDirectorySeparator(folder) + Path.DirectorySeparatorChar, StringComparison.Ordinal);

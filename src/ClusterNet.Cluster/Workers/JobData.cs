@@ -29,6 +29,9 @@ internal sealed class JobData(DataFolders folders)
         return prepared;
     }
 
+    /// <summary>Whether a source is not on this node, or may not be read here, so that it is another node's affair.</summary>
+    public bool Lacks(DataSpec data) => !DataPipeline.IsBuiltin(data.Source) && !(folders.Allow(data.Source) && Path.Exists(data.Source));
+
     private PreparedData Get(DataSpec data, long seed, Func<PreparedData> load, Func<PreparedData, bool> isStillRight)
     {
         folders.Require(data.Source);

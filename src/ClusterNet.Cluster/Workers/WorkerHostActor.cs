@@ -127,14 +127,14 @@ internal sealed class WorkerHostActor : ReceiveActor
             }
             catch (InputException input)
             {
-                return new Replies.Rejected(input.Faults);
+                return new Replies.Rejected(input.Faults) { IsOfNode = data.Lacks(spec.Data) };
             }
 #pragma warning disable CA1031 // whatever a reader or a user's model throws is the answer to who asked
             catch (Exception exception)
 #pragma warning restore CA1031
             {
                 Context.GetLogger().Error(exception, "Job {Job} can't be prepared", spec.Name);
-                return new Replies.Rejected([new Fault(string.Empty, $"{exception.GetType().Name}: {exception.Message}")]);
+                return new Replies.Rejected([new Fault(string.Empty, $"{exception.GetType().Name}: {exception.Message}")]) { IsOfNode = true };
             }
         }
     }

@@ -115,7 +115,11 @@ public static class WorkerProtocol
         public sealed record Prepared(JobPlan Plan);
 
         /// <summary>The job can't be trained; nothing was stored.</summary>
-        public sealed record Rejected(IReadOnlyList<Fault> Faults);
+        public sealed record Rejected(IReadOnlyList<Fault> Faults)
+        {
+            /// <summary>Whether it is the node that can't: the data are not there, or a library. Another one may.</summary>
+            public bool IsOfNode { get; init; }
+        }
 
         /// <summary>What a node can have.</summary>
         /// <param name="Workers">the most workers of one job; 0 while it leaves</param>

@@ -3,14 +3,17 @@ using Akka.TestKit.Xunit2;
 using ClusterNet.Cluster.Access;
 using ClusterNet.Cluster.Hosting;
 using ClusterNet.Cluster.Serialization;
+using ClusterNet.Core.Faults;
 using static ClusterNet.Cluster.Workers.WorkerProtocol;
 
 namespace ClusterNet.Cluster.Tests.Access;
 
-/// <summary>A job whose workers want more torch threads than a node allows goes to a node that allows them, or is refused with what is allowed.</summary>
+/// <summary>A job is prepared by a node that allows the threads that its workers want and has its data; one that lacks them or is lost is not the end of it.</summary>
 public class PreparationRouterTests() : TestKit(NodeConfiguration.Cluster.WithFallback(SerializationConfiguration.Config))
 {
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(60);
+    private static readonly Replies.Capacity Enough = new(8, 4);
+    private static readonly Replies.Prepared Plan = new(TestJobs.PlanOf(TestJobs.Xor(), TestJobs.Layout(9)));
 
     [Fact]
     public async Task The_node_that_allows_enough_prepares_the_job()
@@ -20,7 +23,8 @@ public class PreparationRouterTests() : TestKit(NodeConfiguration.Cluster.WithFa
         await AnswerAsync(small, new Replies.Capacity(8, 2));
         await AnswerAsync(large, new Replies.Capacity(1, 4));
         Assert.Same(job, await large.ExpectMsgAsync<Commands.Prepare>(Patience));
-        Assert.Equal(TestActor, large.LastSender);
+        large.Reply(Plan);
+        Assert.Same(Plan, await ExpectMsgAsync<Replies.Prepared>(Patience));
     }
 
     [Fact]
@@ -42,8 +46,67 @@ public class PreparationRouterTests() : TestKit(NodeConfiguration.Cluster.WithFa
         Route(job, silent, small);
         await AnswerAsync(small, new Replies.Capacity(8, 2));
         await silent.ExpectMsgAsync<Queries.GetCapacity>(Patience);
+        await AnswerAsync(silent, Enough);
         Assert.Same(job, await silent.ExpectMsgAsync<Commands.Prepare>(Patience));
     }
+
+    [Fact]
+    public async Task Where_a_node_lacks_the_data_another_prepares_the_job()
+    {
+        var (without, with) = (CreateTestProbe(), CreateTestProbe());
+        Route(Job(1), without, with);
+        await AnswerAsync(without, Enough);
+        await without.ExpectMsgAsync<Commands.Prepare>(Patience);
+        await AnswerAsync(with, Enough);
+        without.Reply(Lacking("not here"));
+        await with.ExpectMsgAsync<Commands.Prepare>(Patience);
+        with.Reply(Plan);
+        await ExpectMsgAsync<Replies.Prepared>(Patience);
+    }
+
+    [Fact]
+    public async Task Where_all_lack_them_the_job_is_refused_with_the_nodes_that_do()
+    {
+        TestProbe[] nodes = [CreateTestProbe(), CreateTestProbe()];
+        Route(Job(1), nodes);
+        foreach (var node in nodes)
+        {
+            await AnswerAsync(node, Enough);
+            await node.ExpectMsgAsync<Commands.Prepare>(Patience);
+            node.Reply(Lacking("not here"));
+        }
+        var faults = (await ExpectMsgAsync<Replies.Rejected>(Patience)).Faults;
+        Assert.Equal(["not here (on node-0)", "not here (on node-1)"], faults.Select(fault => fault.Message));
+    }
+
+    [Fact]
+    public async Task What_is_wrong_with_the_job_is_not_asked_of_every_node()
+    {
+        var (first, second) = (CreateTestProbe(), CreateTestProbe());
+        Route(Job(1), first, second);
+        await AnswerAsync(first, Enough);
+        await AnswerAsync(second, Enough);
+        await first.ExpectMsgAsync<Commands.Prepare>(Patience);
+        first.Reply(new Replies.Rejected([new Fault("model.hidden", "too large")]));
+        Assert.Equal("too large", Assert.Single((await ExpectMsgAsync<Replies.Rejected>(Patience)).Faults).Message);
+        await second.ExpectNoMsgAsync(TimeSpan.Zero);
+    }
+
+    [Fact]
+    public async Task A_node_that_is_lost_while_it_prepares_is_replaced_and_the_last_one_is_named()
+    {
+        var (first, second) = (CreateTestProbe(), CreateTestProbe());
+        Route(Job(1), first, second);
+        await AnswerAsync(first, Enough);
+        await first.ExpectMsgAsync<Commands.Prepare>(Patience);
+        await AnswerAsync(second, Enough);
+        Sys.Stop(first.Ref);
+        await second.ExpectMsgAsync<Commands.Prepare>(Patience);
+        Sys.Stop(second.Ref);
+        Assert.StartsWith("no node prepared the job: node-0, node-1 did not answer or ended meanwhile", (await ExpectMsgAsync<AccessProtocol.Replies.Unavailable>(Patience)).Reason, StringComparison.Ordinal);
+    }
+
+    private static Replies.Rejected Lacking(string message) => new([new Fault("data.source", message)]) { IsOfNode = true };
 
     private static Commands.Prepare Job(int threads)
     {
@@ -52,7 +115,7 @@ public class PreparationRouterTests() : TestKit(NodeConfiguration.Cluster.WithFa
     }
 
     private void Route(Commands.Prepare prepare, params TestProbe[] hosts) =>
-        Sys.ActorOf(PreparationRouter.PropsFor(prepare, TestActor, [.. hosts.Select(host => Sys.ActorSelection(host.Ref.Path))]));
+        Sys.ActorOf(PreparationRouter.PropsFor(prepare, TestActor, hosts.Select((host, i) => (host.Ref.Path, $"node-{i}")).ToDictionary()));
 
     private static async Task AnswerAsync(TestProbe host, Replies.Capacity capacity)
     {

@@ -180,6 +180,7 @@ internal sealed class SampleMessages(IActorRef actor)
         yield return new WorkerProtocol.Replies.Prepared(Plan);
         yield return new WorkerProtocol.Replies.Prepared(Plan with { Arithmetic = null });
         yield return new WorkerProtocol.Replies.Rejected(Faults);
+        yield return new WorkerProtocol.Replies.Rejected(Faults) { IsOfNode = true };
         yield return new WorkerProtocol.Replies.Enlisted(Job);
         yield return new WorkerProtocol.Replies.Reached(Job, Generation, 200);
         yield return new WorkerProtocol.Replies.Evaluated(

@@ -36,6 +36,29 @@ public sealed class LeftOutNodesTests(ITestOutputHelper output)
         Assert.Equal(undisturbed.Expect(0).Document["weights_sha256"]!.GetValue<string>(), done["weights_sha256"]!.GetValue<string>());
     }
 
+    /// <summary>Whichever of them is asked first, when the job is handed in and when it is trained.</summary>
+    [SkippableFact]
+    public async Task A_node_that_may_not_read_the_data_leaves_the_job_to_those_that_may()
+    {
+        using var own = new DataDirectory();
+        var data = own.File("samples.csv");
+        System.IO.File.Copy(Repository.Wdbc, data);
+        string[] settings = ["training.epochs=3", $"data.source={data}"];
+        var undisturbed = await own.RunAsync(["train", Repository.Job(File), "--json", .. settings.SelectMany(setting => new[] { "--set", setting })]);
+
+        await using var cluster = await ProcessCluster.StartAsync(output, ProcessCluster.Stateful, ProcessCluster.Worker);
+        var without = await cluster.AddAsync(ProcessCluster.Worker, ("CLUSTERNET__DATA_FOLDERS", own.File("another")));
+        for (var i = 0; i < 3; i++)
+        {
+            var done = await cluster.EndOfAsync(await cluster.SubmitAsync(File, [.. settings, "training.workers=2"]));
+            Assert.Equal(undisturbed.Expect(0).Document["weights_sha256"]!.GetValue<string>(), done["weights_sha256"]!.GetValue<string>());
+        }
+        await cluster.UntilLoggedAsync(string.Create(CultureInfo.InvariantCulture, $"{without.Host}:{without.Port} can't have its workers and is left out"));
+        var refused = await cluster.RunAsync("train", Repository.Job(File), "--set", "data.source=/nowhere/samples.csv");
+        foreach (var node in cluster.Nodes.Where(node => node.Roles.Contains("worker", StringComparison.Ordinal)))
+            Assert.True(refused.Expect(2).Error.Contains(string.Create(CultureInfo.InvariantCulture, $"(on {node.Host}:{node.Port})"), StringComparison.Ordinal), refused.Error);
+    }
+
     [SkippableTheory]
     [InlineData("digits-cnn.yaml")]
     [InlineData("digits-gru.yaml")]

@@ -47,7 +47,7 @@ internal sealed class AccessActor : ReceiveActor
         Receive<ModelProtocol.Queries.List>(message => targets.Models.Tell(message, Sender));
         Receive<ModelProtocol.Queries.GetTable>(message => targets.Models.Tell(message, Sender));
         Receive<PredictRequest>(request => targets.Serving.Tell(request, Sender));
-        Receive<ServingProtocol.IVersionMessage>(message => PassOn(message, Roles.Inference, InferenceHostActor.Name));
+        Receive<ServingProtocol.IVersionMessage>(PassOn);
         Receive<WorkerProtocol.Commands.Prepare>(Prepare);
         Receive<AccessProtocol.Commands.Piece>(Take);
     }
@@ -65,32 +65,37 @@ internal sealed class AccessActor : ReceiveActor
     {
         var able = Able(Roles.Worker);
         if (able.Length == 0)
-            PassOn(prepare, Roles.Worker, WorkerHostActor.Name);
+            TellThatNoneIsUp(Roles.Worker);
         else
-            Context.ActorOf(PreparationRouter.PropsFor(prepare, Sender, able.ToDictionary(member => PathOn(member) / "user" / WorkerHostActor.Name, member => NodeAddress.Of(member.Address).ToString())));
+            Context.ActorOf(PreparationRouter.PropsFor(prepare, Sender, able.ToDictionary(member => PathOn(member) / "user" / WorkerHostActor.Name, NameOf)));
     }
 
-    private ActorPath PathOn(Member member) => member.UniqueAddress.Equals(_cluster.SelfUniqueAddress) ? Self.Path.Root : new RootActorPath(member.Address);
-
-    /// <summary>To this node where it has the role, else to the nodes that have it in turn.</summary>
-    private void PassOn(object message, string role, string name)
+    /// <summary>To this node where it has the role, else to one of those that have it, each time another first.</summary>
+    private void PassOn(ServingProtocol.IVersionMessage question)
     {
-        var able = Able(role);
+        var able = Able(Roles.Inference);
         if (able.Length == 0)
         {
-            Sender.Tell(new AccessProtocol.Replies.Unavailable($"no node with the role {role} is up; start one, or wait until it is"));
-            return;
+            TellThatNoneIsUp(Roles.Inference);
         }
-        var chosen = able.FirstOrDefault(member => member.UniqueAddress.Equals(_cluster.SelfUniqueAddress)) ?? able[_turn++ % able.Length];
-        if (chosen.UniqueAddress.Equals(_cluster.SelfUniqueAddress) || !PieceSenderActor.IsNeededFor(message))
+        else if (able.Any(IsSelf))
         {
-            Context.ActorSelection($"{chosen.Address}/user/{name}").Tell(message, Sender);
-            return;
+            Context.ActorSelection(Self.Path.Root / "user" / InferenceHostActor.Name).Tell(question, Sender);
         }
-        // its own access actor has that role at hand
-        var access = Context.ActorSelection($"{chosen.Address}/user/{Name}");
-        Context.ActorOf(PieceSenderActor.PropsFor(access.Tell)).Forward(message);
+        else
+        {
+            var first = _turn++ % able.Length;
+            Context.ActorOf(PassingActor.PropsFor(question, Sender, [.. able.Skip(first).Concat(able.Take(first)).Select(member => (PathOn(member) / "user" / Name, NameOf(member)))]));
+        }
     }
+
+    private void TellThatNoneIsUp(string role) => Sender.Tell(new AccessProtocol.Replies.Unavailable($"no node with the role {role} is up; start one, or wait until it is"));
+
+    private bool IsSelf(Member member) => member.UniqueAddress.Equals(_cluster.SelfUniqueAddress);
+
+    private ActorPath PathOn(Member member) => IsSelf(member) ? Self.Path.Root : new RootActorPath(member.Address);
+
+    private static string NameOf(Member member) => NodeAddress.Of(member.Address).ToString();
 
     private void Take(AccessProtocol.Commands.Piece piece)
     {

@@ -53,5 +53,20 @@ public sealed class FrozenNodesTests(ITestOutputHelper output)
         await cluster.RestartAsync(node);
     }
 
+    /// <summary>Before the cluster has noticed it, when it would still be asked, and whichever of the two comes first in turn.</summary>
+    [SkippableFact]
+    public async Task A_command_does_not_wait_for_a_node_that_stands_still()
+    {
+        const string Serving = "worker,inference";
+        await using var cluster = await ProcessCluster.StartAsync(output, ProcessCluster.Stateful, Serving, Serving);
+        await cluster.EndOfAsync(await cluster.SubmitAsync("breast-cancer.yaml", "training.epochs=1"));
+        string[] evaluate = ["evaluate", "breast-cancer", "--data", Repository.Wdbc, "--json"];
+        var expected = (await cluster.RunAsync(evaluate)).Expect(0).Output;
+        await cluster.FreezeAsync(cluster.Nodes[2]);
+        for (var i = 0; i < 2; i++)
+            Assert.Equal(expected, (await cluster.RunAsync(evaluate)).Expect(0).Output);
+        await cluster.EndOfAsync(await cluster.SubmitAsync("breast-cancer.yaml", "training.epochs=1"));
+    }
+
     private static string NameOf(ClusterMember node) => string.Create(CultureInfo.InvariantCulture, $"Node {node.Host}:{node.Port}");
 }

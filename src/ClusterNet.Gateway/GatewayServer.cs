@@ -86,7 +86,7 @@ public sealed class GatewayServer : IAsyncDisposable
         Register(builder.Services, settings, parts, keys, feed);
         var audit = settings.IsAudited ? new AuditLog(parts.Store, settings.Node, LoggerFactory.Create(log => logging?.Invoke(log)).CreateLogger<AuditLog>()) : null;
         if (audit is not null)
-            builder.Services.AddSingleton<IPredictionObserver>(new PredictionAudit(audit, settings.StoresInput));
+            builder.Services.AddSingleton<IPredictionObserver>(new PredictionAudit(audit, settings.StoresInput, TimeProvider.System));
         var app = builder.Build();
         try
         {

@@ -1,4 +1,5 @@
 using System.Data.Common;
+using System.Diagnostics;
 using ClusterNet.Cluster;
 using ClusterNet.Gateway.Store;
 using Microsoft.Extensions.Logging;
@@ -17,6 +18,9 @@ public sealed partial class AuditLog : IDisposable
     private const int MaxBatch = 1024;
     private const long MaxBatchBytes = 16 << 20;
     private const int MaxAttempts = 5;
+
+    /// <summary>A store that took longer than this may take long again: then no request's own thread writes, which could answer nobody meanwhile.</summary>
+    private static readonly TimeSpan Prompt = TimeSpan.FromMilliseconds(50);
     private static readonly TimeSpan GatherFor = TimeSpan.FromMilliseconds(1);
     private static readonly TimeSpan AnchorInterval = TimeSpan.FromMinutes(10);
     private readonly GatewayStore _store;
@@ -25,6 +29,7 @@ public sealed partial class AuditLog : IDisposable
     private readonly object _gate = new();
     private readonly Queue<Waiting> _waiting = new();
     private readonly Timer _gathered;
+    private bool _isPrompt;
     private bool _isGathering;
     private bool _isDue;
     private bool _isWriting;
@@ -39,6 +44,7 @@ public sealed partial class AuditLog : IDisposable
     public AuditLog(GatewayStore store, string chain, ILogger log)
     {
         _store = store;
+        _isPrompt = store.IsFile;
         _chain = AuditRecord.Clean(chain);
         _log = log;
         // a timer would carry the trace of the request at hand to all that it is set for
@@ -69,9 +75,22 @@ public sealed partial class AuditLog : IDisposable
             }
             _isWriting = true;
         }
-        // by the caller's own thread: to wake another one takes as long as a commit
-        WriteNext();
+        // by the caller's own thread: to wake another one takes as long as a commit to a file
+        if (_isPrompt)
+            WriteNext();
+        else
+            WriteNextElsewhere();
         return waiting.Written.Task;
+    }
+
+    /// <summary>Whether a thread is at it now.</summary>
+    internal bool IsWriting
+    {
+        get
+        {
+            lock (_gate)
+                return _isWriting;
+        }
     }
 
     /// <summary>Writes what waits and closes.</summary>
@@ -133,7 +152,9 @@ public sealed partial class AuditLog : IDisposable
                 batch.Add(next);
             _isDue = _isClosed || _waiting.Count > 0;
         }
+        var started = Stopwatch.GetTimestamp();
         WriteBatch(batch);
+        _isPrompt = _store.IsFile && Stopwatch.GetElapsedTime(started) < Prompt;
         bool isMore;
         lock (_gate)
         {
@@ -146,8 +167,10 @@ public sealed partial class AuditLog : IDisposable
             }
         }
         if (isMore)
-            ThreadPool.UnsafeQueueUserWorkItem(static log => log.WriteNext(), this, preferLocal: false);
+            WriteNextElsewhere();
     }
+
+    private void WriteNextElsewhere() => ThreadPool.UnsafeQueueUserWorkItem(static log => log.WriteNext(), this, preferLocal: false);
 
     private void WriteBatch(List<Waiting> batch)
     {

@@ -11,7 +11,8 @@ namespace ClusterNet.Gateway.Audit;
 /// <summary>Writes each request for a prediction to the audit log before its answer goes out.</summary>
 /// <param name="log">the chain</param>
 /// <param name="storesInput">whether inputs themselves are kept</param>
-internal sealed class PredictionAudit(AuditLog log, bool storesInput) : IPredictionObserver
+/// <param name="time">the clock</param>
+internal sealed class PredictionAudit(AuditLog log, bool storesInput, TimeProvider time) : IPredictionObserver
 {
     /// <summary>Longer outputs are kept as a hash alone.</summary>
     private const int MaxOutputBytes = 64 * 1024;
@@ -22,6 +23,12 @@ internal sealed class PredictionAudit(AuditLog log, bool storesInput) : IPredict
     private static readonly TimeSpan LittleTime = TimeSpan.FromMilliseconds(20);
     private static readonly TimeSpan RetryAfter = TimeSpan.FromSeconds(1);
 
+    /// <summary>For requests that say nothing themselves.</summary>
+    private static readonly TimeSpan UsualPatience = TimeSpan.FromSeconds(30);
+
+    /// <summary>How much later than it is due an answer may be, as in the router.</summary>
+    private static readonly TimeSpan Grace = TimeSpan.FromMilliseconds(100);
+
     [ThreadStatic]
     private static ArrayBufferWriter<byte>? _scratch;
 
@@ -30,12 +37,23 @@ internal sealed class PredictionAudit(AuditLog log, bool storesInput) : IPredict
         try
         {
             // not given up when the caller goes away: the model has been asked
-            await log.AppendAsync(EntryOf(observed), MayWait(observed)).ConfigureAwait(false);
+            var written = log.AppendAsync(EntryOf(observed), MayWait(observed));
+            await (written.IsCompleted ? written : written.WaitAsync(LeftOf(observed), time, CancellationToken.None)).ConfigureAwait(false);
+        }
+        catch (TimeoutException)
+        {
+            throw new PredictionException(ServingProtocol.FailureKind.DeadlineExceeded, [new Fault(observed.Request.Model, "the audit log did not take the answer's record within the request's time, and without it nothing is answered: the store is slow or stands still; try again later")], RetryAfter);
         }
         catch (ClusterException error)
         {
             throw new PredictionException(ServingProtocol.FailureKind.Unavailable, [new Fault("", error.Message)], RetryAfter);
         }
+    }
+
+    private TimeSpan LeftOf(ObservedPrediction observed)
+    {
+        var left = observed.Received + (observed.Request.Timeout ?? UsualPatience) - time.GetUtcNow() + Grace;
+        return left > Grace ? left : Grace;
     }
 
     /// <summary>Whether records of others will be there soon, and a millisecond is little to this one.</summary>

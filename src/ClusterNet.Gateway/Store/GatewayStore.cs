@@ -47,6 +47,9 @@ public sealed class GatewayStore : IDisposable
         Description = description;
     }
 
+    /// <summary>Whether it is a file of this machine, which answers at once unless something is wrong.</summary>
+    internal bool IsFile => !_isPostgres;
+
     /// <summary>For people, without secrets.</summary>
     public string Description { get; }
 

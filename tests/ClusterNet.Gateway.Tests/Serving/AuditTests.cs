@@ -1,10 +1,13 @@
 using System.Buffers;
+using System.Security.Claims;
 using System.Text;
 using System.Text.Json;
 using ClusterNet.Cluster;
 using ClusterNet.Cluster.Serving;
+using ClusterNet.Core.Jobs;
 using ClusterNet.Data;
 using ClusterNet.Gateway.Audit;
+using ClusterNet.Gateway.Inference;
 using ClusterNet.Gateway.Store;
 using ClusterNet.Tests;
 using Microsoft.Data.Sqlite;
@@ -263,6 +266,83 @@ public sealed class AuditTests : IDisposable
         });
         Assert.Equal((1, 1), (report.Same, report.Different.Count));
         Assert.True(report.WithoutInput > 0);
+    }
+
+    /// <summary>The store is locked until the requests have their answers: one that waited for it would wait for ever.</summary>
+    [Fact]
+    public async Task A_request_is_answered_in_its_time_though_the_store_stands_still()
+    {
+        await using var connection = new SqliteConnection(new SqliteConnectionStringBuilder { DataSource = Path.Combine(_folder.FullName, "gateway.db"), Pooling = false }.ToString());
+        await connection.OpenAsync();
+        using (var log = new AuditLog(_store, "gateway", NullLogger.Instance))
+        {
+            var audit = new PredictionAudit(log, false, TimeProvider.System);
+            Execute(connection, "BEGIN EXCLUSIVE");
+            // the thread of the first is the one that writes
+            var first = Task.Run(() => audit.ObserveAsync(Observed(TimeSpan.FromMinutes(5)), default).AsTask());
+            while (!log.IsWriting)
+                await Task.Yield();
+            await RequireLateAsync(audit);
+            Execute(connection, "ROLLBACK");
+            await first;
+            // a store that was slow has no request's own thread any more
+            Execute(connection, "BEGIN EXCLUSIVE");
+            await RequireLateAsync(audit);
+            Execute(connection, "ROLLBACK");
+        }
+        var report = AuditVerifier.Verify(_store, []);
+        Assert.True(report.IsWhole);
+        Assert.Equal(3, report.Records);
+    }
+
+    [SkippableFact]
+    public async Task A_request_is_answered_in_its_time_though_PostgreSQL_stands_still()
+    {
+        await using var database = await PostgresDatabase.CreateAsync();
+        using var store = GatewayStore.Open(_folder.FullName, database.ConnectionString);
+        using (var log = new AuditLog(store, "gateway", NullLogger.Instance))
+        {
+            var audit = new PredictionAudit(log, false, TimeProvider.System);
+            await using (var other = new Npgsql.NpgsqlConnection(database.ConnectionString))
+            {
+                await other.OpenAsync();
+                await using var transaction = await other.BeginTransactionAsync();
+                await using (var command = new Npgsql.NpgsqlCommand("LOCK TABLE audit_log IN ACCESS EXCLUSIVE MODE", other, transaction))
+                    await command.ExecuteNonQueryAsync();
+                await RequireLateAsync(audit);
+                await RequireLateAsync(audit);
+            }
+            await audit.ObserveAsync(Observed(TimeSpan.FromMinutes(5)), default);
+        }
+        var report = AuditVerifier.Verify(store, []);
+        Assert.True(report.IsWhole);
+        Assert.Equal(3, report.Records);
+    }
+
+    private static async Task RequireLateAsync(PredictionAudit audit)
+    {
+        var late = await Assert.ThrowsAsync<PredictionException>(() => audit.ObserveAsync(Observed(TimeSpan.FromMilliseconds(50)), default).AsTask());
+        Assert.Equal(ServingProtocol.FailureKind.DeadlineExceeded, late.Kind);
+        Assert.Contains("the store is slow or stands still", late.Message, StringComparison.Ordinal);
+    }
+
+    private static ObservedPrediction Observed(TimeSpan timeout) => new(
+        new ClaimsPrincipal(),
+        null,
+        ObservedPrediction.Http,
+        null,
+        null,
+        DateTimeOffset.UtcNow,
+        new PredictRequest("m", new ModelInput.Prepared([2], new float[] { 1, 2 })) { Timeout = timeout },
+        new ServedPrediction(new Prediction(new ModelVersionId("m", 1), ["a", "b"], new float[] { 0.25f, 0.75f }), "abc", default, default),
+        null);
+
+    private static void Execute(SqliteConnection connection, string text)
+    {
+#pragma warning disable CA2100 // a test's own text
+        using var command = new SqliteCommand(text, connection);
+#pragma warning restore CA2100
+        command.ExecuteNonQuery();
     }
 
     [SkippableFact]

@@ -2,6 +2,7 @@ using System.Globalization;
 using System.Text;
 using System.Text.Encodings.Web;
 using System.Text.Json;
+using ClusterNet.Cluster;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.WebUtilities;
 using Microsoft.Extensions.Logging;
@@ -27,6 +28,15 @@ internal sealed partial class ErrorDocuments(RequestDelegate next, ILogger<Error
         {
             context.Response.Clear();
             await WriteAsync(context.Response, fault.StatusCode, fault.Message.TrimEnd('.')).ConfigureAwait(false);
+            return;
+        }
+        catch (ClusterException fault) when (!context.Response.HasStarted)
+        {
+            // what it says of the store is for the log; the caller can't do anything about it but wait
+            Unavailable(log, fault, context.Request.Path);
+            context.Response.Clear();
+            context.Response.Headers.RetryAfter = "1";
+            await WriteAsync(context.Response, StatusCodes.Status503ServiceUnavailable, "the cluster or its store does not answer; try again later").ConfigureAwait(false);
             return;
         }
         catch (OperationCanceledException) when (context.RequestAborted.IsCancellationRequested)
@@ -111,6 +121,9 @@ internal sealed partial class ErrorDocuments(RequestDelegate next, ILogger<Error
         StatusCodes.Status504GatewayTimeout => 4,
         _ => 13,
     };
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "HTTP request of {Path} was put off")]
+    private static partial void Unavailable(ILogger log, Exception exception, PathString path);
 
     [LoggerMessage(Level = LogLevel.Error, Message = "HTTP request of {Path} failed")]
     private static partial void Failed(ILogger log, Exception exception, PathString path);

@@ -37,14 +37,13 @@ public sealed class GatewayServer : IAsyncDisposable
 {
     private readonly WebApplication _app;
     private readonly AuditLog? _audit;
-    private readonly ApiKeyStore _keys;
     private readonly IActorRef _events;
     private readonly TimeSpan _patience;
     private int _isStopped;
 
-    private GatewayServer(WebApplication app, AuditLog? audit, ApiKeyStore keys, IActorRef events, GatewaySettings settings, bool isAuthenticated, int addresses)
+    private GatewayServer(WebApplication app, AuditLog? audit, IActorRef events, GatewaySettings settings, bool isAuthenticated, int addresses)
     {
-        (_app, _audit, _keys, _events, _patience) = (app, audit, keys, events, settings.StopPatience);
+        (_app, _audit, _events, _patience) = (app, audit, events, settings.StopPatience);
         IsAuthenticated = isAuthenticated;
         var all = ListenAddresses.Of(app.Services);
         Address = all[0];
@@ -97,12 +96,11 @@ public sealed class GatewayServer : IAsyncDisposable
         {
             await app.DisposeAsync().ConfigureAwait(false);
             audit?.Dispose();
-            keys.Dispose();
             if (exception is IOException)
                 throw new ClusterException($"HTTP can't listen on {settings.Host}, port {settings.Port}{(settings.GrpcPort is { } grpc ? $" and {grpc}" : "")}: {exception.Message}; give other ports (http.port, grpc.port)", exception);
             throw;
         }
-        return new GatewayServer(app, audit, keys, ApiHosting.FollowCluster(parts.System, feed), settings, settings.Access.IsRequired, addresses.Length);
+        return new GatewayServer(app, audit, ApiHosting.FollowCluster(parts.System, feed), settings, settings.Access.IsRequired, addresses.Length);
     }
 
     /// <summary>Takes nothing new, finishes what it holds within its patience, and writes the audit log out.</summary>
@@ -115,7 +113,6 @@ public sealed class GatewayServer : IAsyncDisposable
         await _app.DisposeAsync().ConfigureAwait(false);
         _events.Tell(PoisonPill.Instance);
         _audit?.Dispose();
-        _keys.Dispose();
     }
 
     private static WebApplicationBuilder BuilderOf(GatewaySettings settings, System.Net.IPAddress[] addresses, Action<ILoggingBuilder>? logging)

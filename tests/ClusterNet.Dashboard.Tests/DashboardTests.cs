@@ -127,7 +127,7 @@ public sealed class DashboardTests(Browser browser) : IClassFixture<Browser>
         Browser.SkipWithoutBrowser();
         var model = await ModelAsync();
         var store = browser.NewStore();
-        using var keys = new ApiKeyStore(store, TimeProvider.System);
+        var keys = new ApiKeyStore(store, TimeProvider.System);
         var all = keys.Create("doctor", [.. Scopes.All], null).Text;
         var predict = keys.Create("application", [Scopes.Predict], null).Text;
         await using var gateway = await browser.StartAsync(store);

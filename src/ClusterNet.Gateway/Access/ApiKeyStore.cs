@@ -1,6 +1,7 @@
 using System.Collections.Frozen;
 using System.Data;
 using System.Data.Common;
+using System.Globalization;
 using ClusterNet.Cluster;
 using ClusterNet.Core.Faults;
 using ClusterNet.Gateway.Store;
@@ -10,15 +11,18 @@ namespace ClusterNet.Gateway.Access;
 /// <summary>The API keys of a store. What another process changes there is seen within a second.</summary>
 /// <param name="store">where they are</param>
 /// <param name="clock">for creation, expiry and revocation</param>
-public sealed class ApiKeyStore(GatewayStore store, TimeProvider clock) : IDisposable
+public sealed class ApiKeyStore(GatewayStore store, TimeProvider clock)
 {
     private const int MaxKeys = 10_000;
     private static readonly TimeSpan Freshness = TimeSpan.FromSeconds(1);
-    private readonly SemaphoreSlim _gate = new(1, 1);
-    private Snapshot? _known;
 
-    /// <inheritdoc/>
-    public void Dispose() => _gate.Dispose();
+    /// <summary>For a store to say which keys there are: a request with a key is not held longer by one that stands still, and is not let in.</summary>
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(2);
+
+    private readonly Lock _gate = new();
+    private Snapshot? _known;
+    private Task<Snapshot>? _reading;
+    private int _changes;
 
     /// <summary>All of them, the oldest first.</summary>
     /// <exception cref="ClusterException">the store does not answer</exception>
@@ -56,7 +60,7 @@ public sealed class ApiKeyStore(GatewayStore store, TimeProvider clock) : IDispo
         Try(connection =>
         {
             using var count = GatewayStore.Command(connection, "SELECT COUNT(*) FROM gateway_keys");
-            if (Convert.ToInt64(count.ExecuteScalar(), System.Globalization.CultureInfo.InvariantCulture) >= MaxKeys)
+            if (Convert.ToInt64(count.ExecuteScalar(), CultureInfo.InvariantCulture) >= MaxKeys)
                 throw new InputException("keys", $"there are {MaxKeys} keys already, as many as there can be");
             using var command = GatewayStore.Command(connection, "INSERT INTO gateway_keys (id, name, scopes, created, expires, revoked, hash) VALUES (@id, @name, @scopes, @created, @expires, NULL, @hash)");
             GatewayStore.Add(command, "id", DbType.String, created.Key.Id);
@@ -67,7 +71,7 @@ public sealed class ApiKeyStore(GatewayStore store, TimeProvider clock) : IDispo
             GatewayStore.Add(command, "hash", DbType.Binary, created.Key.Hash);
             return command.ExecuteNonQuery();
         });
-        _known = null;
+        Forget();
         return created;
     }
 
@@ -96,12 +100,12 @@ public sealed class ApiKeyStore(GatewayStore store, TimeProvider clock) : IDispo
             GatewayStore.Add(command, "id", DbType.String, key.Id);
             return command.ExecuteNonQuery();
         });
-        _known = null;
+        Forget();
         return key with { Revoked = Moment(now.ToUnixTimeMilliseconds()) };
     }
 
     /// <summary>The key that a text is; null where it is none, or one that is refused.</summary>
-    /// <exception cref="ClusterException">the store does not answer</exception>
+    /// <exception cref="ClusterException">the store does not answer, or not soon enough</exception>
     internal async ValueTask<ApiKey?> FindAsync(string text, CancellationToken cancel)
     {
         if (ApiKey.IdOf(text) is not { } id)
@@ -113,20 +117,44 @@ public sealed class ApiKeyStore(GatewayStore store, TimeProvider clock) : IDispo
         return known.Keys.GetValueOrDefault(id) is { } key && key.Matches(text) && key.IsGoodAt(now) ? key : null;
     }
 
+    /// <summary>Who comes while the keys are being read gets what that reading gives.</summary>
     private async Task<Snapshot> RefreshAsync(DateTimeOffset now, CancellationToken cancel)
     {
-        await _gate.WaitAsync(cancel).ConfigureAwait(false);
-        try
+        Task<Snapshot> reading;
+        lock (_gate)
         {
             if (_known is { } known && now - known.Read <= Freshness && now >= known.Read)
                 return known;
-            var read = new Snapshot(now, (await Task.Run(List, cancel).ConfigureAwait(false)).ToFrozenDictionary(key => key.Id));
-            _known = read;
-            return read;
+            reading = _reading is { IsCompleted: false } running ? running : _reading = ReadAsync(now, _changes);
         }
-        finally
+        try
         {
-            _gate.Release();
+            return await reading.WaitAsync(Patience, cancel).ConfigureAwait(false);
+        }
+        catch (TimeoutException)
+        {
+            throw new ClusterException(string.Create(CultureInfo.InvariantCulture, $"the gateway's store ({store.Description}) has not said for {Patience.TotalSeconds:0} s which keys there are, so nobody with a key is let in"));
+        }
+    }
+
+    private Task<Snapshot> ReadAsync(DateTimeOffset now, int changes) => Task.Run(() =>
+    {
+        var read = new Snapshot(now, List().ToFrozenDictionary(key => key.Id));
+        lock (_gate)
+        {
+            if (changes == _changes)
+                _known = read;
+        }
+        return read;
+    });
+
+    /// <summary>What was read before a change, or is being read, does not know of it.</summary>
+    private void Forget()
+    {
+        lock (_gate)
+        {
+            _changes++;
+            (_known, _reading) = (null, null);
         }
     }
 

@@ -24,7 +24,7 @@ internal static class KeysCommand
         line.On(create, async (parse, run) =>
         {
             using var opened = store.Open(parse, run);
-            using var keys = new ApiKeyStore(opened, run.Host.Clock);
+            var keys = new ApiKeyStore(opened, run.Host.Clock);
             var (owner, lifetime) = (parse.GetRequiredValue(name), Lifetime(parse.GetValue(days)));
             var wanted = parse.GetRequiredValue(scopes).Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries);
             var (key, text) = await GatewayStoreOptions.ActAsync(opened, run.Host.Clock, "keys.create", owner, () => keys.Create(owner, wanted, lifetime), made => $"{made.Key.Name} ({made.Key.Id})");
@@ -44,7 +44,7 @@ internal static class KeysCommand
         line.On(list, (parse, run) =>
         {
             using var opened = store.Open(parse, run);
-            using var keys = new ApiKeyStore(opened, run.Host.Clock);
+            var keys = new ApiKeyStore(opened, run.Host.Clock);
             List(run, keys.List());
             return Task.FromResult(ExitCode.Done);
         });
@@ -54,7 +54,7 @@ internal static class KeysCommand
         line.On(revoke, async (parse, run) =>
         {
             using var opened = store.Open(parse, run);
-            using var keys = new ApiKeyStore(opened, run.Host.Clock);
+            var keys = new ApiKeyStore(opened, run.Host.Clock);
             var id = parse.GetRequiredValue(revoked);
             var key = await GatewayStoreOptions.ActAsync(opened, run.Host.Clock, "keys.revoke", ApiKey.IsKey(id) ? "a key's text" : id, () => keys.Revoke(id), made => $"{made.Name} ({made.Id})");
             if (run.Json)

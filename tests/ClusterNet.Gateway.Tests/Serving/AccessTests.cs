@@ -4,9 +4,12 @@ using System.Text;
 using ClusterNet.Core.Faults;
 using ClusterNet.Gateway.Access;
 using ClusterNet.Gateway.Inference;
+using ClusterNet.Gateway.Store;
+using ClusterNet.Tests;
 using Microsoft.AspNetCore.Routing;
 using Microsoft.IdentityModel.JsonWebTokens;
 using Microsoft.IdentityModel.Tokens;
+using Npgsql;
 
 namespace ClusterNet.Gateway.Tests.Serving;
 
@@ -23,8 +26,8 @@ public sealed class AccessTests(Gateways gateways) : IClassFixture<Gateways>
         var byScope = Scopes.All.ToDictionary(scope => scope, scope => Gateways.NewKey(store, scope));
         var expired = Gateways.NewKey(store, new Past(TimeSpan.FromDays(2)), TimeSpan.FromDays(1), [.. Scopes.All]);
         var revoked = Gateways.NewKey(store, [.. Scopes.All]);
-        using (var keys = new ApiKeyStore(store, TimeProvider.System))
-            keys.Revoke(ApiKey.IdOf(revoked)!);
+        var keys = new ApiKeyStore(store, TimeProvider.System);
+        keys.Revoke(ApiKey.IdOf(revoked)!);
         var altered = byScope[Scopes.Admin][..^2] + (byScope[Scopes.Admin][^2] == 'A' ? 'B' : 'A') + byScope[Scopes.Admin][^1];
         await using var server = await gateways.StartAsync(store);
         Assert.True(server.IsAuthenticated);
@@ -96,10 +99,37 @@ public sealed class AccessTests(Gateways gateways) : IClassFixture<Gateways>
         await using var server = await gateways.StartAsync(store);
         using var http = new HttpClient { BaseAddress = server.Address };
         Assert.Equal(HttpStatusCode.OK, await StatusAsync(http, "GET", "/api/jobs", key));
-        using var keys = new ApiKeyStore(store, TimeProvider.System);
+        var keys = new ApiKeyStore(store, TimeProvider.System);
         keys.Revoke("someone");
         using var patience = new CancellationTokenSource(ObservedCluster.Patience);
         while (await StatusAsync(http, "GET", "/api/jobs", key) != HttpStatusCode.Unauthorized)
+            patience.Token.ThrowIfCancellationRequested();
+    }
+
+    /// <summary>The table is locked until the answer is there: a request that waited for it would wait for ever.</summary>
+    [SkippableFact]
+    public async Task Who_shows_a_key_is_put_off_while_the_store_stands_still()
+    {
+        await using var database = await PostgresDatabase.CreateAsync();
+        using var store = GatewayStore.Open(gateways.NewPath(), database.ConnectionString);
+        var key = Gateways.NewKey(store, Scopes.Operate);
+        await using var server = await gateways.StartAsync(store);
+        using var http = new HttpClient { BaseAddress = server.Address };
+        using var patience = new CancellationTokenSource(ObservedCluster.Patience);
+        await using (var other = new NpgsqlConnection(database.ConnectionString))
+        {
+            await other.OpenAsync();
+            await using var transaction = await other.BeginTransactionAsync();
+            await using (var command = new NpgsqlCommand("LOCK TABLE gateway_keys IN ACCESS EXCLUSIVE MODE", other, transaction))
+                await command.ExecuteNonQueryAsync();
+            // what was read a moment ago counts for a second
+            while (await StatusAsync(http, "GET", "/api/jobs", key) != HttpStatusCode.ServiceUnavailable)
+                patience.Token.ThrowIfCancellationRequested();
+            using var refused = await http.SendAsync(Gateways.Request("GET", "/api/jobs", key));
+            Assert.DoesNotContain(database.Name, await Gateways.ErrorAsync(refused, HttpStatusCode.ServiceUnavailable), StringComparison.Ordinal);
+            Assert.NotNull(refused.Headers.RetryAfter);
+        }
+        while (await StatusAsync(http, "GET", "/api/jobs", key) != HttpStatusCode.OK)
             patience.Token.ThrowIfCancellationRequested();
     }
 

@@ -366,7 +366,7 @@ public sealed class AuditTests : IDisposable
             Assert.Contains(AuditVerifier.Verify(store, []).Faults, fault => fault.Sequence == 51);
             await database.AskAsync("DELETE FROM audit_log WHERE sequence = 51; INSERT INTO audit_log SELECT * FROM kept; DROP TABLE kept");
         }
-        using var keys = new Access.ApiKeyStore(store, TimeProvider.System);
+        var keys = new Access.ApiKeyStore(store, TimeProvider.System);
         var (key, text) = keys.Create("someone", ["predict"], TimeSpan.FromDays(1));
         Assert.Equal(key.Id, (await keys.FindAsync(text, default))?.Id);
         Assert.NotNull(keys.Revoke(key.Id).Revoked);

@@ -54,7 +54,7 @@ public sealed class Gateways : IAsyncLifetime
 
     internal static string NewKey(GatewayStore store, TimeProvider clock, TimeSpan? lifetime, params string[] scopes)
     {
-        using var keys = new ApiKeyStore(store, clock);
+        var keys = new ApiKeyStore(store, clock);
         return keys.Create("someone", scopes, lifetime).Text;
     }
 

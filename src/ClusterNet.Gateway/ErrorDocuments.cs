@@ -36,7 +36,7 @@ internal sealed partial class ErrorDocuments(RequestDelegate next, ILogger<Error
             Unavailable(log, fault, context.Request.Path);
             context.Response.Clear();
             context.Response.Headers.RetryAfter = "1";
-            await WriteAsync(context.Response, StatusCodes.Status503ServiceUnavailable, "the cluster or its store does not answer; try again later").ConfigureAwait(false);
+            await WriteAsync(context.Response, StatusCodes.Status503ServiceUnavailable, "the cluster, its store or who issues its tokens does not answer; try again later").ConfigureAwait(false);
             return;
         }
         catch (OperationCanceledException) when (context.RequestAborted.IsCancellationRequested)

@@ -54,7 +54,8 @@ internal static class AccessHosting
         bearer.MapInboundClaims = false;
         bearer.SaveToken = false;
         bearer.IncludeErrorDetails = false;
-        bearer.Authority = jwt.Authority;
+        if (jwt.Authority is { } authority)
+            bearer.ConfigurationManager = new TokenIssuer(authority, jwt.Handler ?? new SocketsHttpHandler());
         bearer.TokenValidationParameters = new TokenValidationParameters
         {
             ValidAlgorithms = _algorithms,

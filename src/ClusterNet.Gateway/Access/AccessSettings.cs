@@ -58,6 +58,9 @@ public sealed record JwtSettings
     /// <summary>What stands in the claim for each scope, by scope; the scope itself where nothing is said.</summary>
     public IReadOnlyDictionary<string, string> ScopeNames { get; init; } = new Dictionary<string, string>();
 
+    /// <summary>How the authority is reached; null for the usual way.</summary>
+    internal HttpMessageHandler? Handler { get; init; }
+
     /// <summary>All that is wrong. Places are paths in a node file.</summary>
     public IReadOnlyList<Fault> Validate()
     {

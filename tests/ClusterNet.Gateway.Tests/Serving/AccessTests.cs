@@ -1,4 +1,6 @@
+using System.Buffers.Text;
 using System.Net;
+using System.Net.Http.Json;
 using System.Security.Cryptography;
 using System.Text;
 using ClusterNet.Core.Faults;
@@ -212,6 +214,34 @@ public sealed class AccessTests(Gateways gateways) : IClassFixture<Gateways>
         Assert.Equal(HttpStatusCode.Unauthorized, await WithTokenAsync(http, "a.b.c"));
     }
 
+    /// <summary>A provider that says nothing says so to nobody: a request that waited for it would wait until the test gave up.</summary>
+    [Fact]
+    public async Task Tokens_of_a_provider_are_taken_once_it_has_told_its_keys_and_nobody_waits_for_it_long()
+    {
+        using var signer = RSA.Create(2048);
+        using var stranger = RSA.Create(2048);
+        using var provider = new Provider(signer);
+        var jwt = new JwtSettings { Authority = Provider.Address, Audience = "gateway", Handler = provider, ScopeNames = new Dictionary<string, string> { [Scopes.Operate] = "ops" } };
+        await using var server = await gateways.StartAsync(gateways.NewStore(), settings => settings with { Access = new AccessSettings { Jwt = jwt } });
+        using var http = new HttpClient { BaseAddress = server.Address };
+        var good = new RsaSecurityKey(signer) { KeyId = "1" };
+        var waiting = await Task.WhenAll(Enumerable.Range(0, 4).Select(_ => WithTokenAsync(http, Token(good, issuer: Provider.Address))));
+        Assert.All(waiting, status => Assert.Equal(HttpStatusCode.ServiceUnavailable, status));
+        Assert.Equal(1, provider.Asked);
+        provider.Fail();
+        Assert.Equal(HttpStatusCode.ServiceUnavailable, await WithTokenAsync(http, Token(good, issuer: Provider.Address)));
+        provider.Answer();
+        using var patience = new CancellationTokenSource(ObservedCluster.Patience);
+        while (await WithTokenAsync(http, Token(good, issuer: Provider.Address)) is var status && status != HttpStatusCode.OK)
+        {
+            Assert.Equal(HttpStatusCode.ServiceUnavailable, status);
+            patience.Token.ThrowIfCancellationRequested();
+        }
+        Assert.Equal(HttpStatusCode.Unauthorized, await WithTokenAsync(http, Token(new RsaSecurityKey(stranger) { KeyId = "1" }, issuer: Provider.Address)));
+        Assert.Equal(HttpStatusCode.Unauthorized, await WithTokenAsync(http, Token(good, issuer: "other")));
+        Assert.Equal(HttpStatusCode.Forbidden, await WithTokenAsync(http, Token(good, scopes: "operate", issuer: Provider.Address)));
+    }
+
     [Fact]
     public async Task Who_asks_too_often_is_told_when_to_come_back_and_others_are_not_held_up()
     {
@@ -234,6 +264,37 @@ public sealed class AccessTests(Gateways gateways) : IClassFixture<Gateways>
         Assert.Equal(HttpStatusCode.OK, await StatusAsync(http, "GET", "/api/events", other));
         foreach (var answer in answers)
             answer.Dispose();
+    }
+
+    /// <summary>An OpenID Connect provider that is silent at first, then fails, then answers.</summary>
+    private sealed class Provider(RSA signer) : HttpMessageHandler
+    {
+        public const string Address = "https://login.test";
+
+        private readonly TaskCompletionSource _silence = new(TaskCreationOptions.RunContinuationsAsynchronously);
+        private bool _answers;
+        private int _asked;
+
+        public int Asked => _asked;
+
+        public void Fail() => _silence.SetResult();
+
+        public void Answer() => Volatile.Write(ref _answers, true);
+
+        protected override async Task<HttpResponseMessage> SendAsync(HttpRequestMessage request, CancellationToken cancellationToken)
+        {
+            Interlocked.Increment(ref _asked);
+            await _silence.Task.WaitAsync(cancellationToken);
+            if (!Volatile.Read(ref _answers))
+                return new HttpResponseMessage(HttpStatusCode.BadGateway);
+            var key = signer.ExportParameters(false);
+            return new HttpResponseMessage
+            {
+                Content = JsonContent.Create<object>(request.RequestUri!.AbsolutePath == "/keys"
+                    ? new { keys = new[] { new { kty = "RSA", use = "sig", kid = "1", n = Base64Url.EncodeToString(key.Modulus), e = Base64Url.EncodeToString(key.Exponent) } } }
+                    : new { issuer = Address, jwks_uri = $"{Address}/keys" }),
+            };
+        }
     }
 
     private static string Path(RouteEndpoint endpoint)

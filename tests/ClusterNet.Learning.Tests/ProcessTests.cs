@@ -28,7 +28,7 @@ public sealed class ProcessTests
         Assert.Equal([Program.GradientHash(kind), isOneDnn ? "clean" : "as it is"], lines[^2..]);
     }
 
-    /// <summary>Libraries that choose other kernels, as on another processor: who would end with other weights has another trial gradient.</summary>
+    /// <summary>Libraries that choose other kernels, as on another processor: who would end with other weights has another trial gradient, and who would say other things of samples has other trial outputs.</summary>
     [Theory]
     [InlineData("MKL_CBWR", "COMPATIBLE")]
     [InlineData("MKL_CBWR", "AVX2")]
@@ -37,20 +37,26 @@ public sealed class ProcessTests
     [InlineData("ONEDNN_MAX_CPU_ISA", "AVX2")]
     [InlineData("ONEDNN_MAX_CPU_ISA", "SSE41")]
     [InlineData(TorchLoader.PortableVariable, "1")]
-    public async Task A_trial_gradient_tells_who_would_end_with_other_weights(string variable, string value)
+    public async Task A_trial_tells_who_would_end_with_other_weights_or_say_other_things(string variable, string value)
     {
         var there = (await RunAsync([(variable, value)], Program.Arithmetic)).Where(line => !line.StartsWith("onednn_verbose,", StringComparison.Ordinal)).Select(line => line.Split(' ')).ToArray();
         var here = Program.ArithmeticOfAll();
         Assert.Equal(here.Select(own => own.Kind), there.Select(other => other[0]));
         foreach (var (own, other) in here.Zip(there))
+        {
             Assert.True(own.Trained == other[2] || own.Trial != other[1], $"{own.Kind}: other weights and the same trial gradient");
+            Assert.True(own.Said == other[4] || own.Outputs != other[3], $"{own.Kind}: other predictions and the same trial outputs");
+        }
         if (variable == TorchLoader.PortableVariable)
+        {
             Assert.All(here.Zip(there), pair => Assert.NotEqual(pair.First.Trained, pair.Second[2]));
+            Assert.Contains(here.Zip(there), pair => pair.First.Said != pair.Second[4]);
+        }
     }
 
     [Fact]
-    public async Task A_trial_gradient_is_the_same_in_another_process() =>
-        Assert.Equal(Program.ArithmeticOfAll().Select(own => $"{own.Kind} {own.Trial} {own.Trained}"), (await RunAsync(Program.Arithmetic)).Where(line => !line.StartsWith("onednn_verbose,", StringComparison.Ordinal)));
+    public async Task A_trial_is_the_same_in_another_process() =>
+        Assert.Equal(Program.ArithmeticOfAll().Select(own => $"{own.Kind} {own.Trial} {own.Trained} {own.Outputs} {own.Said}"), (await RunAsync(Program.Arithmetic)).Where(line => !line.StartsWith("onednn_verbose,", StringComparison.Ordinal)));
 
     private static async Task<string> HashAsync(string kind) => (await RunAsync(kind))[^2];
 

@@ -1,3 +1,4 @@
+using ClusterNet.Core.Data;
 using ClusterNet.Core.Jobs;
 using ClusterNet.Core.Parameters;
 using ClusterNet.Core.Plans;
@@ -13,7 +14,7 @@ public static class Program
     /// <summary>Second argument: the gradient is computed again and again, in memory that is full of what is no number.</summary>
     public const string Dirty = "dirty";
 
-    /// <summary>The only argument: for each kind, what its trial gradient is, and the weights after a short training.</summary>
+    /// <summary>The only argument: for each kind, what its trial gradient is, the weights after a short training, its trial outputs with one and the same weights, and what it says of many samples with them.</summary>
     public const string Arithmetic = "arithmetic";
 
     public static int Main(string[] arguments)
@@ -21,8 +22,8 @@ public static class Program
         ArgumentNullException.ThrowIfNull(arguments);
         if (arguments is [Arithmetic])
         {
-            foreach (var (kind, trial, trained) in ArithmeticOfAll())
-                Console.WriteLine($"{kind} {trial} {trained}");
+            foreach (var (kind, trial, trained, outputs, said) in ArithmeticOfAll())
+                Console.WriteLine($"{kind} {trial} {trained} {outputs} {said}");
             return 0;
         }
         var isDirty = arguments.Contains(Dirty);
@@ -35,9 +36,9 @@ public static class Program
     }
 
     /// <summary>How this process computes.</summary>
-    public static IReadOnlyList<(string Kind, string Trial, string Trained)> ArithmeticOfAll() => [.. new[] { "mlp", "mlp-odd", "cnn", "gru", "lstm", "rnn-odd" }.Select(ArithmeticOf)];
+    public static IReadOnlyList<(string Kind, string Trial, string Trained, string Outputs, string Said)> ArithmeticOfAll() => [.. new[] { "mlp", "mlp-odd", "cnn", "gru", "lstm", "rnn-odd" }.Select(ArithmeticOf)];
 
-    private static (string Kind, string Trial, string Trained) ArithmeticOf(string kind)
+    private static (string Kind, string Trial, string Trained, string Outputs, string Said) ArithmeticOf(string kind)
     {
         var (spec, signature) = Fixtures.Kind(kind);
         var samples = Fixtures.Samples(signature, 310);
@@ -54,7 +55,16 @@ public static class Program
                 model.Weights[i] -= 0.002f * part.Span[i];
             part.Buffer.Release();
         }
-        return (kind, trial, PlainLoop.Sha256(model.Weights));
+        var (outputs, said) = PredictionsOf(spec, signature);
+        return (kind, trial, PlainLoop.Sha256(model.Weights), outputs, said);
+    }
+
+    private static (string Outputs, string Said) PredictionsOf(ModelSpec spec, DataSignature signature)
+    {
+        using var model = Fixtures.Catalog.Build(spec, Fixtures.CrossEntropy, signature, seed: 6, threads: 1);
+        using var loss = new LossFunction(Fixtures.CrossEntropy, signature);
+        using var predictor = new Predictor(model, loss, isBatchInvariant: true);
+        return (predictor.TrialOutputs(), PlainLoop.Sha256(predictor.Predict(Fixtures.Samples(signature, 500))));
     }
 
     /// <summary>Of the gradient of a whole step, four slices, of one of the kinds in <see cref="Fixtures.Kind"/>.</summary>

@@ -40,6 +40,15 @@ public static class ModelProtocol
         /// <summary>Put a label on a version, off the one that had it; off all where <paramref name="Version"/> is null. Answered by <see cref="Replies.Labelled"/>, <see cref="Replies.Unknown"/> or <see cref="Replies.Refused"/>.</summary>
         public sealed record SetLabel(string Model, string Label, int? Version) : IModelMessage;
 
+        /// <summary>Keep what a version came to on the first node that loaded it; what other nodes say later is not. Answered by <see cref="Replies.Found"/> or <see cref="Replies.Unknown"/>.</summary>
+        /// <param name="Version">which</param>
+        /// <param name="Arithmetic">SHA-256 of outputs for samples that are the same on all nodes</param>
+        public sealed record NoteArithmetic(ModelVersionId Version, string Arithmetic) : IModelMessage
+        {
+            /// <inheritdoc/>
+            public string Model => Version.Model;
+        }
+
         /// <summary>Say which versions answer. Answered by <see cref="Replies.TrafficSet"/>, <see cref="Replies.Unknown"/> or <see cref="Replies.Refused"/>.</summary>
         /// <param name="Model">whose</param>
         /// <param name="Traffic">all of it</param>
@@ -86,7 +95,11 @@ public static class ModelProtocol
         public sealed record Registered(ModelVersionId Version);
 
         /// <summary>What was asked for.</summary>
-        public sealed record Found(StoredVersion Stored);
+        public sealed record Found(StoredVersion Stored)
+        {
+            /// <summary>Of the node that loaded it first; null where none has said so yet.</summary>
+            public string? Arithmetic { get; init; }
+        }
 
         /// <summary>There is no such model or version; to <see cref="Commands.Register"/>, the number was not reserved for that job.</summary>
         /// <param name="Fault">says which there are</param>
@@ -138,6 +151,9 @@ public static class ModelProtocol
 
         /// <summary>A label is on another version, or on none where <paramref name="Version"/> is null.</summary>
         public sealed record LabelChanged(string Model, string Label, int? Version);
+
+        /// <summary>A version was loaded for the first time: from now on nodes that come to other bits stand back.</summary>
+        public sealed record ArithmeticNoted(ModelVersionId Version, string Arithmetic);
 
         /// <summary>Other versions answer, or to other shares.</summary>
         /// <param name="Model">whose</param>

@@ -34,6 +34,7 @@ internal sealed class ModelRegistryActor : ReceivePersistentActor
         Command<Queries.Find>(find => Sender.Tell(_state.Answer(find)));
         Command<Queries.List>(_ => Sender.Tell(_state.List()));
         Command<Commands.SetLabel>(label => Do(_state.Decide(label), Sender.Tell));
+        Command<Commands.NoteArithmetic>(note => Do(_state.Decide(note), Sender.Tell));
         Command<Commands.SetTraffic>(SetTraffic);
         Command<Queries.GetTable>(query =>
         {

@@ -29,6 +29,16 @@ internal sealed partial class ModelRegistryState
         return new([new Events.LabelChanged(command.Model, command.Label, command.Version)], reply);
     }
 
+    public RegistryDecision Decide(Commands.NoteArithmetic command)
+    {
+        if (Missing(command.Model, command.Version.Version) is { } fault)
+            return new([], new Replies.Unknown(fault));
+        var found = FoundOf(_models[command.Model], command.Version.Version);
+        return found.Arithmetic is not null ? new([], found) : new([new Events.ArithmeticNoted(command.Version, command.Arithmetic)], found with { Arithmetic = command.Arithmetic });
+    }
+
+    private static Replies.Found FoundOf(StateEntry entry, int version) => new(entry.Versions[version]) { Arithmetic = entry.Arithmetics.GetValueOrDefault(version) };
+
     public RegistryDecision Decide(Commands.SetTraffic command)
     {
         if (Missing(command.Model, null) is { } fault)

@@ -68,10 +68,10 @@ internal sealed partial class ModelRegistryState
         if (find is { Version: null, Label: { } label })
         {
             return _models[find.Model].Labels.TryGetValue(label, out var labelled)
-                ? new Replies.Found(versions[labelled])
+                ? FoundOf(_models[find.Model], labelled)
                 : new Replies.Unknown(NoLabel(find.Model, label));
         }
-        return new Replies.Found(find.Version is { } number ? versions[number] : versions.Values.Last());
+        return FoundOf(_models[find.Model], find.Version ?? versions.Keys.Last());
     }
 
     public Replies.Models List() => new([.. _models.Values.SelectMany(entry => entry.Versions.Values).Select(stored => stored.Version)]);
@@ -93,6 +93,7 @@ internal sealed partial class ModelRegistryState
                 if (from.Versions.Remove(deleted.Version, out var weights))
                     _weightsToDelete[deleted] = weights;
                 from.Deleted.Add(deleted.Version);
+                from.Arithmetics.Remove(deleted.Version);
                 break;
             case Events.WeightsDeleted { Version: var cleared }:
                 _weightsToDelete.Remove(cleared);
@@ -102,6 +103,9 @@ internal sealed partial class ModelRegistryState
                 break;
             case Events.LabelChanged changed:
                 EntryOf(changed.Model).Labels.Remove(changed.Label);
+                break;
+            case Events.ArithmeticNoted { Version: var first, Arithmetic: var arithmetic }:
+                EntryOf(first.Model).Arithmetics.TryAdd(first.Version, arithmetic);
                 break;
             case Events.TrafficChanged changed:
                 EntryOf(changed.Model).Traffic = changed.Traffic;
@@ -153,6 +157,9 @@ internal sealed partial class ModelRegistryState
         public SortedDictionary<int, StoredVersion> Versions { get; } = [];
 
         public HashSet<int> Deleted { get; } = [];
+
+        /// <summary>What each version came to where it was loaded first.</summary>
+        public Dictionary<int, string> Arithmetics { get; } = [];
 
         public SortedDictionary<string, int> Labels { get; } = new(StringComparer.Ordinal);
 

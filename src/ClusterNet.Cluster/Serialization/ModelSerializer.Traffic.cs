@@ -10,6 +10,10 @@ internal sealed partial class ModelSerializer
         .Add<Commands.SetLabel, Wire.ModelLabel>("M:set-label", m => Label(m.Model, m.Label, m.Version), w => new Commands.SetLabel(w.Model, w.Label, w.HasVersion ? w.Version : null))
         .Add<Replies.Labelled, Wire.ModelLabel>("M:labelled", m => Label(m.Model, m.Label, m.Version), w => new Replies.Labelled(w.Model, w.Label, w.HasVersion ? w.Version : null))
         .Add<Events.LabelChanged, Wire.ModelLabel>("M:label-changed", m => Label(m.Model, m.Label, m.Version), w => new Events.LabelChanged(w.Model, w.Label, w.HasVersion ? w.Version : null))
+        .Add<Commands.NoteArithmetic, Wire.ModelArithmetic>(
+            "M:note-arithmetic", m => new Wire.ModelArithmetic { Version = m.Version.ToWire(), Sha256 = m.Arithmetic }, w => new Commands.NoteArithmetic(w.Version.FromWire(), w.Sha256))
+        .Add<Events.ArithmeticNoted, Wire.ModelArithmetic>(
+            "M:arithmetic-noted", m => new Wire.ModelArithmetic { Version = m.Version.ToWire(), Sha256 = m.Arithmetic }, w => new Events.ArithmeticNoted(w.Version.FromWire(), w.Sha256))
         .Add<Commands.SetTraffic, Wire.ModelTrafficOf>(
             "M:set-traffic",
             m => TrafficOf(m.Model, m.Traffic, m.Reason, m.Instead),

@@ -37,7 +37,16 @@ internal sealed partial class ModelSerializer(ExtendedActorSystem system) : Prot
     private static CodecTable Replied(CodecTable table) => table
         .Add<Replies.Reserved, Wire.ModelOnly>("M:reserved", m => Only(m.Version), w => new Replies.Reserved(w.Version.FromWire()))
         .Add<Replies.Registered, Wire.ModelOnly>("M:registered", m => Only(m.Version), w => new Replies.Registered(w.Version.FromWire()))
-        .Add<Replies.Found, Wire.ModelWhole>("M:found", m => Whole(m.Stored), w => new Replies.Found(FromWire(w.Stored)))
+        .Add<Replies.Found, Wire.ModelWhole>(
+            "M:found",
+            m =>
+            {
+                var wire = Whole(m.Stored);
+                if (m.Arithmetic is { } arithmetic)
+                    wire.Arithmetic = arithmetic;
+                return wire;
+            },
+            w => new Replies.Found(FromWire(w.Stored)) { Arithmetic = w.HasArithmetic ? w.Arithmetic : null })
         .Add<Replies.Unknown, Wire.ModelUnknown>(
             "M:unknown", m => new Wire.ModelUnknown { Fault = m.Fault.ToWire() }, w => new Replies.Unknown(w.Fault.FromWire()))
         .Add<Replies.Models, Wire.ModelRecords>(

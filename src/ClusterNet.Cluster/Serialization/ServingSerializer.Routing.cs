@@ -21,9 +21,9 @@ internal sealed partial class ServingSerializer
             "S:inferred", m => new Wire.ServingInferred { Request = m.Request, Served = ToWire(m.Served) }, w => new Replies.Inferred(w.Request, FromWire(w.Served)))
         .Add<Replies.InferFailed, Wire.ServingInferFailed>(
             "S:infer-failed",
-            m => new Wire.ServingInferFailed { Request = m.Request, Refused = Refused(m.Kind, m.Faults, m.RetryAfter) },
+            m => new Wire.ServingInferFailed { Request = m.Request, Refused = Refused(m.Kind, m.Faults, m.RetryAfter), OtherBits = m.HasOtherBits },
             w => new Replies.InferFailed(
-                w.Request, Kinds.FromWire(w.Refused.Kind), [.. w.Refused.Faults.Select(WireParts.FromWire)], w.Refused.HasRetryAfterTicks ? new TimeSpan(w.Refused.RetryAfterTicks) : null))
+                w.Request, Kinds.FromWire(w.Refused.Kind), [.. w.Refused.Faults.Select(WireParts.FromWire)], w.Refused.HasRetryAfterTicks ? new TimeSpan(w.Refused.RetryAfterTicks) : null) { HasOtherBits = w.OtherBits })
         .Add<Commands.Cancel, Wire.ServingCancel>(
             "S:cancel", m => new Wire.ServingCancel { Request = m.Request, Version = m.Version.ToWire() }, w => new Commands.Cancel(w.Request, w.Version.FromWire()))
         .Add<Commands.Prepare, Wire.ServingVersion>("S:prepare", m => new Wire.ServingVersion { Version = m.Version.ToWire() }, w => new Commands.Prepare(w.Version.FromWire()))
@@ -101,7 +101,7 @@ internal sealed partial class ServingSerializer
 
     private static Wire.ServingInfer ToWire(Queries.Infer infer)
     {
-        var wire = new Wire.ServingInfer { Request = infer.Request, Version = infer.Version.ToWire(), Input = ToWire(infer.Input), Priority = infer.Priority }.Traced(infer.Trace);
+        var wire = new Wire.ServingInfer { Request = infer.Request, Version = infer.Version.ToWire(), Input = ToWire(infer.Input), Priority = infer.Priority, TakesOtherBits = infer.TakesOtherBits }.Traced(infer.Trace);
         if (infer.Patience is { } patience)
             wire.PatienceTicks = patience.Ticks;
         return wire;
@@ -109,6 +109,7 @@ internal sealed partial class ServingSerializer
 
     private static Queries.Infer FromWire(Wire.ServingInfer wire) => new(wire.Request, wire.Version.FromWire(), FromWire(wire.Input))
     {
+        TakesOtherBits = wire.TakesOtherBits,
         Patience = wire.HasPatienceTicks ? new TimeSpan(wire.PatienceTicks) : null,
         Priority = wire.Priority,
         Trace = wire.TraceOf(),

@@ -13,6 +13,9 @@ internal interface IServedModel : IDisposable
     /// <summary>Whether several requests together take less time than one after the other; else merging them would only have each wait for the others.</summary>
     bool IsQuickerTogether { get; }
 
+    /// <summary>Tells apart nodes that do not compute the same bits of it: equal on all that do. Empty where that is not known.</summary>
+    string Arithmetic { get; }
+
     /// <summary>Prepares raw samples as the training data was.</summary>
     /// <exception cref="InputException">they do not fit the model</exception>
     SampleSet Prepare(RawSamples samples, bool withTargets);

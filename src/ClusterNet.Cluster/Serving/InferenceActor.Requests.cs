@@ -1,4 +1,6 @@
 using Akka.Actor;
+using Akka.Event;
+using ClusterNet.Cluster.Models;
 using ClusterNet.Cluster.Telemetry;
 using ClusterNet.Core.Faults;
 using static ClusterNet.Cluster.Serving.ServingProtocol;
@@ -82,6 +84,40 @@ internal sealed partial class InferenceActor
         _due.Set(next, now);
         StopIfDrained();
     }
+
+    /// <summary>
+    /// Whoever asks the same gets the same bits: where this node computes others than the one that loaded the version first, as one with another kind of processor may, it leaves requests to nodes that compute those, and answers only what
+    /// none of them can.
+    /// </summary>
+    private void CompareArithmetic(string? first)
+    {
+        if (_arithmetic.Length == 0)
+            return;
+        if (first is null)
+        {
+            _registry.Tell(new ModelProtocol.Commands.NoteArithmetic(_version, _arithmetic));
+            return;
+        }
+        if (_standsBack == (first != _arithmetic))
+            return;
+        _standsBack = first != _arithmetic;
+        if (!_standsBack)
+            return;
+        _log.Warning(
+            "{Version} comes to other bits here than on the node that loaded it first: this node answers only what no other one can. Nodes with processors of one kind compute alike, and all do with CLUSTERNET_PORTABLE=1", _version);
+        foreach (var waiting in _queue.Remove(waiting => waiting.Request is Queries.Infer { TakesOtherBits: false }))
+        {
+            waiting.IsAnswered = true;
+            _telemetry.Answered(waiting.Arrival, "stood back");
+            waiting.Asker.Tell(StoodBack((Queries.Infer)waiting.Request));
+        }
+        _gauge.Waits(_queue.Count);
+    }
+
+    private void StandBack(Queries.Infer infer) => Sender.Tell(StoodBack(infer));
+
+    private Replies.InferFailed StoodBack(Queries.Infer infer) =>
+        new(infer.Request, FailureKind.Unavailable, [new Fault(_version.ToString(), "comes to other bits on this node than on the one that loaded it first")], Soon) { HasOtherBits = true };
 
     private void Cancel(Commands.Cancel cancel)
     {

@@ -43,6 +43,9 @@ internal sealed partial class InferenceActor : ReceiveActor, IWithTimers
     private TimeSpan _since;
     private TimeSpan _taken;
     private TimeSpan _lastBatch;
+    private string _arithmetic = "";
+    private string? _firstArithmetic;
+    private bool _standsBack;
     private bool _merges;
     private bool _planned;
     private bool _draining;
@@ -115,7 +118,11 @@ internal sealed partial class InferenceActor : ReceiveActor, IWithTimers
 
     private void Finding()
     {
-        Receive<ModelProtocol.Replies.Found>(found => Load(found.Stored));
+        Receive<ModelProtocol.Replies.Found>(found =>
+        {
+            _firstArithmetic = found.Arithmetic;
+            Load(found.Stored);
+        });
         Receive<Tick>(tick => tick == Tick.Check, _ =>
         {
             if (Now - _since < _settings.RegistryPatience)
@@ -145,6 +152,8 @@ internal sealed partial class InferenceActor : ReceiveActor, IWithTimers
         Receive<ModelRunnerActor.Ready>(ready =>
         {
             _merges = ready.IsQuickerTogether;
+            _arithmetic = ready.Arithmetic;
+            CompareArithmetic(_firstArithmetic);
             _since = Now;
             _gauge.Is(_draining ? ServingState.Draining : ServingState.Ready);
             Become(Serving);
@@ -182,6 +191,7 @@ internal sealed partial class InferenceActor : ReceiveActor, IWithTimers
             Sender.Tell(new Replies.Prepared(_version, []));
         });
         Receive<Commands.Release>(_ => Context.Parent.Tell(new Retire(_version)));
+        Receive<Queries.Infer>(infer => _standsBack && !infer.TakesOtherBits, StandBack);
         Receive<IVersionMessage>(request =>
         {
             _since = Now;
@@ -197,7 +207,7 @@ internal sealed partial class InferenceActor : ReceiveActor, IWithTimers
             PlanBatch(isDelayed: true);
         });
         Receive<ModelRunnerActor.Computed>(Answer);
-        Receive<ModelProtocol.Replies.Found>(_ => { });
+        Receive<ModelProtocol.Replies.Found>(found => CompareArithmetic(found.Arithmetic));
         Receive<ModelProtocol.Replies.Unknown>(unknown => Fail(FailureKind.UnknownModel, [unknown.Fault]));
         Receive<Status.Failure>(_ => { });
         Receive<Terminated>(_ => Reload());

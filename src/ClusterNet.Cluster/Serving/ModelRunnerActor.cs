@@ -38,7 +38,8 @@ internal sealed class ModelRunnerActor : ReceiveActor
 
     /// <summary>It is.</summary>
     /// <param name="IsQuickerTogether">whether requests are to be merged</param>
-    public sealed record Ready(bool IsQuickerTogether) : INoSerializationVerificationNeeded;
+    /// <param name="Arithmetic">see <see cref="IServedModel.Arithmetic"/></param>
+    public sealed record Ready(bool IsQuickerTogether, string Arithmetic) : INoSerializationVerificationNeeded;
 
     /// <summary>It can't be, and why.</summary>
     public sealed record BuildFailed(IReadOnlyList<Fault> Faults) : INoSerializationVerificationNeeded;
@@ -64,7 +65,7 @@ internal sealed class ModelRunnerActor : ReceiveActor
         {
             Verify(build);
             _model = _loader(build.Stored, build.Parts);
-            Sender.Tell(new Ready(_model.IsQuickerTogether));
+            Sender.Tell(new Ready(_model.IsQuickerTogether, _model.Arithmetic));
         }
         catch (InputException e)
         {

@@ -28,6 +28,7 @@ internal sealed class ServedModel : IServedModel
         var zeros = new SampleSet(model.Signature.Shape, new float[model.Signature.Shape.Aggregate(1, (product, axis) => product * axis)], default, default, new int[1]);
         for (var i = 0; i < warmUp; i++)
             _predictor.Predict(zeros);
+        Arithmetic = predictor.TrialOutputs();
     }
 
     /// <summary>Loads versions whose kind of model is in <paramref name="catalog"/>.</summary>
@@ -38,6 +39,9 @@ internal sealed class ServedModel : IServedModel
 
     /// <inheritdoc/>
     public bool IsQuickerTogether => _predictor.IsQuickerTogether;
+
+    /// <inheritdoc/>
+    public string Arithmetic { get; }
 
     /// <inheritdoc/>
     public SampleSet Prepare(RawSamples samples, bool withTargets) => _preparation.Prepare(samples, withTargets);

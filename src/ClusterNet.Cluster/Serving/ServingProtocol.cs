@@ -34,6 +34,9 @@ public static class ServingProtocol
             /// <summary>From now on; null for as long as it takes. A span, since the clocks of two nodes differ.</summary>
             public TimeSpan? Patience { get; init; }
 
+            /// <summary>Whether a node is to answer that computes other bits of the version than where it was loaded first: no other one can.</summary>
+            public bool TakesOtherBits { get; init; }
+
             /// <summary>See <see cref="PriorityLevels"/>.</summary>
             public int Priority { get; init; } = PriorityLevels.Default;
 
@@ -77,7 +80,11 @@ public static class ServingProtocol
         public sealed record Inferred(long Request, ServedPrediction Served);
 
         /// <summary>To <see cref="Queries.Infer"/>: no prediction, and why.</summary>
-        public sealed record InferFailed(long Request, FailureKind Kind, IReadOnlyList<Fault> Faults, TimeSpan? RetryAfter);
+        public sealed record InferFailed(long Request, FailureKind Kind, IReadOnlyList<Fault> Faults, TimeSpan? RetryAfter)
+        {
+            /// <summary>Whether the node stands back, as one that computes other bits of the version than where it was loaded first; it answers if that is asked for.</summary>
+            public bool HasOtherBits { get; init; }
+        }
 
         /// <summary>To <see cref="PredictRequest"/>: no prediction, and why.</summary>
         public sealed record Refused(FailureKind Kind, IReadOnlyList<Fault> Faults, TimeSpan? RetryAfter);

@@ -15,6 +15,9 @@ internal sealed partial class ServingRouterActor
 
     private readonly Dictionary<long, Pending> _pending = [];
     private readonly List<Pending> _parked = [];
+
+    /// <summary>Nodes that compute other bits of a version than the one that loaded it first.</summary>
+    private readonly Dictionary<ModelVersionId, HashSet<IActorRef>> _standBack = [];
     private readonly Alarm _due = new(Context.Self, Tick.Due);
     private long _last;
 
@@ -79,7 +82,12 @@ internal sealed partial class ServingRouterActor
     private void Send(Pending pending)
     {
         var settings = _options.Of(pending.Request.Model);
-        if (_replicas.Choose(pending.Request.Model, settings.Replicas, settings.Placement, pending.Tried) is not { } host)
+        var standBack = _standBack.GetValueOrDefault(pending.Version);
+        var host = standBack is null ? null : _replicas.Choose(pending.Request.Model, settings.Replicas, settings.Placement, pending.Tried is null ? standBack : [.. pending.Tried, .. standBack]);
+        // what nobody else can answer is answered by who stands back
+        var takesOtherBits = standBack is not null && host is null;
+        host ??= _replicas.Choose(pending.Request.Model, settings.Replicas, settings.Placement, pending.Tried);
+        if (host is null)
         {
             var (kind, faults, retryAfter) = pending.Failure
                 ?? (FailureKind.Unavailable, [new Fault(pending.Version.ToString(), "no node that could answer is up: start one with the role inference, or try again in a moment")], Soon);
@@ -93,6 +101,7 @@ internal sealed partial class ServingRouterActor
             {
                 Patience = pending.Due - Now,
                 Priority = pending.Request.Priority,
+                TakesOtherBits = takesOtherBits,
                 Trace = pending.Request.Trace,
             },
             Self);
@@ -122,6 +131,16 @@ internal sealed partial class ServingRouterActor
         // of a node that was given up on: another one is asked by now
         if (pending.Host is null || !pending.Host.Path.Address.Equals(Sender.Path.Address))
             return;
+        if (failed.HasOtherBits)
+        {
+            if (!_standBack.TryGetValue(pending.Version, out var standBack))
+                _standBack.Add(pending.Version, standBack = []);
+            standBack.Add(pending.Host);
+            Leave(pending);
+            pending.Host = null;
+            Send(pending);
+            return;
+        }
         // another node may have what this one lacks, or less to do
         if (failed.Kind is FailureKind.Unavailable or FailureKind.LoadFailed or FailureKind.Overloaded && pending.Due > Now)
         {

@@ -34,7 +34,7 @@ internal sealed partial class ServingRouterActor
             var shadowed = new Shadowed(shadow, Now);
             (pending.Shadows ??= []).Add(shadowed);
             _shadowed.Add(++_last, shadowed);
-            host.Tell(new Queries.Infer(_last, shadow, pending.Request.Input) { Patience = settings.DefaultTimeout, Priority = PriorityLevels.Lowest }, Self);
+            host.Tell(new Queries.Infer(_last, shadow, pending.Request.Input) { Patience = settings.DefaultTimeout, Priority = PriorityLevels.Lowest, TakesOtherBits = true }, Self);
         }
     }
 

@@ -126,6 +126,9 @@ internal sealed partial class ServingRouterActor : ReceiveActor, IWithTimers
         if (!_hosts.Remove(address, out var host))
             return;
         _replicas.Remove(host);
+        // who comes back at this address may be another machine
+        foreach (var nodes in _standBack.Values)
+            nodes.Remove(host);
         SendElsewhere(host);
         ForgetPreparations(host);
     }
@@ -172,6 +175,8 @@ internal sealed partial class ServingRouterActor : ReceiveActor, IWithTimers
         {
             var unloaded = models.Where(entry => entry.Traffic.IsUnloaded && _routes.EntryOf(entry.Model) is { Traffic.IsUnloaded: false }).ToArray();
             _routes.Update(table.Revision, models, Now);
+            foreach (var gone in _standBack.Keys.Where(version => _routes.EntryOf(version.Model)?.Versions.Contains(version.Version) != true).ToArray())
+                _standBack.Remove(gone);
             foreach (var entry in unloaded)
                 Release(entry.Versions.Select(number => new ModelVersionId(entry.Model, number)));
             ApplySettings();

@@ -1,4 +1,5 @@
 using System.Runtime.InteropServices;
+using System.Security.Cryptography;
 using ClusterNet.Core.Data;
 using ClusterNet.Learning.Models;
 using static TorchSharp.torch;
@@ -51,27 +52,56 @@ public sealed class Predictor : IDisposable
         return answer;
     }
 
+    /// <summary>
+    /// Tells apart processors and libraries that do not compute the same bits of this model with the weights that it has now: SHA-256, lower-case hexadecimal, of what samples drawn at random come to, before and after that is made a
+    /// probability. Computed as <see cref="Predict(SampleSet)"/> does it.
+    /// </summary>
+    public string TrialOutputs()
+    {
+        const int Samples = 32;
+        var random = new Random(1);
+        var features = new float[Samples * _staging.ElementsPerSample];
+        foreach (ref var value in features.AsSpan())
+            value = (float)((random.NextDouble() * 4) - 2);
+        var samples = new SampleSet(_model.Signature.Shape, features, default, default, new int[Samples]);
+        using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
+        _model.Enter(training: false);
+        using var inference = inference_mode();
+        var answer = new float[Samples * Columns];
+        for (var first = 0; first < Samples;)
+            first += Predict(samples, first, answer, hash);
+        hash.AppendData(MemoryMarshal.AsBytes<float>(answer));
+        return Convert.ToHexStringLower(hash.GetHashAndReset());
+    }
+
     /// <inheritdoc/>
     public void Dispose() => _staging.Dispose();
 
     internal static float[] Values(Tensor tensor) => MemoryMarshal.Cast<byte, float>(tensor.contiguous().bytes).ToArray();
 
     /// <returns>how many samples were answered</returns>
-    private int Predict(SampleSet samples, int first, float[] answer)
+    private int Predict(SampleSet samples, int first, float[] answer, IncrementalHash? raw = null)
     {
         using var scope = NewDisposeScope();
         var left = samples.Count - first;
         if (_heights.Count == 0)
         {
             var all = Math.Min(LargestBatch, left);
-            Values(_loss.ToProbabilities(_model.Module.call(_staging.Gather(samples, first, all).Features))).CopyTo(answer.AsSpan(first * Columns));
+            Values(_loss.ToProbabilities(Outputs(_staging.Gather(samples, first, all).Features, raw))).CopyTo(answer.AsSpan(first * Columns));
             return all;
         }
         var height = _heights.FirstOrDefault(height => height.Rows.Length >= left) ?? _heights[^1];
         var rows = height.Rows.AsSpan(0, Math.Min(left, height.Rows.Length));
-        var values = Values(_loss.ToProbabilities(_model.Module.call(_staging.Scatter(samples, first, rows, height.Size).Features)));
+        var values = Values(_loss.ToProbabilities(Outputs(_staging.Scatter(samples, first, rows, height.Size).Features, raw)));
         for (var i = 0; i < rows.Length; i++)
             values.AsSpan(rows[i] * Columns, Columns).CopyTo(answer.AsSpan((first + i) * Columns));
         return rows.Length;
+    }
+
+    private Tensor Outputs(Tensor features, IncrementalHash? hash)
+    {
+        var outputs = _model.Module.call(features);
+        hash?.AppendData(MemoryMarshal.AsBytes<float>(Values(outputs)));
+        return outputs;
     }
 }

@@ -55,6 +55,21 @@ public sealed class ModelRegistryStateTests
     }
 
     [Fact]
+    public void What_a_version_came_to_where_it_was_loaded_first_stays_until_it_is_deleted()
+    {
+        Two();
+        Assert.Null(Assert.IsType<Replies.Found>(_state.Answer(new Queries.Find("tumor", 1))).Arithmetic);
+        Assert.Equal("a", Assert.IsType<Replies.Found>(Apply(_state.Decide(new Commands.NoteArithmetic(new ModelVersionId("tumor", 1), "a")))).Arithmetic);
+        var second = _state.Decide(new Commands.NoteArithmetic(new ModelVersionId("tumor", 1), "b"));
+        Assert.Empty(second.Events);
+        Assert.Equal("a", Assert.IsType<Replies.Found>(second.Reply).Arithmetic);
+        Assert.Equal("a", Assert.IsType<Replies.Found>(_state.Answer(new Queries.Find("tumor", 1))).Arithmetic);
+        Assert.Null(Assert.IsType<Replies.Found>(_state.Answer(new Queries.Find("tumor", 2))).Arithmetic);
+        Apply(_state.Decide(new Commands.Delete("tumor", 1), new HashSet<ModelVersionId>()));
+        Assert.IsType<Replies.Unknown>(_state.Decide(new Commands.NoteArithmetic(new ModelVersionId("tumor", 1), "a")).Reply);
+    }
+
+    [Fact]
     public void A_label_is_on_one_version_at_a_time_and_leads_to_it()
     {
         Two();

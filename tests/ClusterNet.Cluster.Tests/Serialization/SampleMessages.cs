@@ -253,6 +253,7 @@ internal sealed class SampleMessages(IActorRef actor)
         yield return new ModelProtocol.Replies.Reserved(Version);
         yield return new ModelProtocol.Replies.Registered(Version);
         yield return new ModelProtocol.Replies.Found(Stored);
+        yield return new ModelProtocol.Replies.Found(Stored) { Arithmetic = "ab12" };
         yield return new ModelProtocol.Replies.Unknown(Faults[1]);
         yield return new ModelProtocol.Replies.Models([Model, Model with { Job = new("other") }]);
         yield return new ModelProtocol.Replies.Models([]);
@@ -267,6 +268,8 @@ internal sealed class SampleMessages(IActorRef actor)
         yield return new ModelProtocol.Commands.SetLabel("digits-cnn", "production", null);
         yield return new ModelProtocol.Replies.Labelled("digits-cnn", "production", 12);
         yield return new ModelProtocol.Replies.Labelled("digits-cnn", "production", null);
+        yield return new ModelProtocol.Commands.NoteArithmetic(Version, "ab12");
+        yield return new ModelProtocol.Events.ArithmeticNoted(Version, "ab12");
         yield return new ModelProtocol.Events.LabelChanged("digits-cnn", "production", 12);
         yield return new ModelProtocol.Events.LabelChanged("digits-cnn", "production", null);
         yield return new ModelProtocol.Commands.SetTraffic("digits-cnn", Traffic, "slow") { Instead = TrafficSpec.Default };
@@ -297,6 +300,8 @@ internal sealed class SampleMessages(IActorRef actor)
         yield return new ServedPrediction(new Prediction(Version, [], new[] { 1f }), "a1", TimeSpan.FromTicks(1), TimeSpan.FromDays(1));
         yield return new ServingProtocol.Queries.Infer(7, Version, new ModelInput.Raw(Array)) { Patience = TimeSpan.FromSeconds(1), Priority = 0, Trace = Trace };
         yield return new ServingProtocol.Queries.Infer(long.MaxValue, Version, prepared);
+        yield return new ServingProtocol.Queries.Infer(1, Version, prepared) { TakesOtherBits = true };
+        yield return new ServingProtocol.Replies.InferFailed(1, ServingProtocol.FailureKind.Unavailable, Faults, null) { HasOtherBits = true };
         yield return new ServingProtocol.Queries.GetStatus();
         yield return new ServingProtocol.Commands.Cancel(7, Version);
         yield return new ServingProtocol.Commands.Withdraw();

@@ -37,6 +37,8 @@ internal sealed class FakeModel : IServedModel
 
     public bool IsQuickerTogether { get; set; } = true;
 
+    public string Arithmetic { get; set; } = "";
+
     public static RawSamples Rows(params string[] firstColumn) =>
         new RawSamples.Table(["a", "b"], [.. firstColumn.Select(cell => (IReadOnlyList<string?>)[cell, "0"])]);
 

@@ -370,6 +370,69 @@ public sealed class InferenceActorTests : TestKit
         Assert.Empty((await again.ExpectMsgAsync<Replies.Prepared>()).Faults);
     }
 
+    [Fact]
+    public async Task The_first_node_that_loads_a_version_says_what_it_comes_to()
+    {
+        await SaveWeights();
+        _model.Arithmetic = "ours";
+        var noted = AnswerFindsAndNotes(null);
+        var actor = Start(new ServingSettings());
+        await Infer(actor, 1, null, "0.5").ExpectMsgAsync<Replies.Inferred>();
+        Assert.Equal(new ModelProtocol.Commands.NoteArithmetic(Version, "ours"), await noted.ExpectMsgAsync<ModelProtocol.Commands.NoteArithmetic>());
+    }
+
+    [Fact]
+    public async Task A_node_that_computes_other_bits_stands_back_and_answers_what_no_other_one_can()
+    {
+        await SaveWeights();
+        _model.Arithmetic = "ours";
+        AnswerFindsAndNotes("theirs");
+        await EventFilter.Warning(contains: "comes to other bits here").ExpectOneAsync(async () =>
+        {
+            var actor = Start(new ServingSettings());
+            // one that waits while it is loaded, and one that comes later
+            for (var i = 0; i < 2; i++)
+            {
+                var refused = await Infer(actor, i, null, "0.5").ExpectMsgAsync<Replies.InferFailed>();
+                Assert.Equal((i, FailureKind.Unavailable, true), (refused.Request, refused.Kind, refused.HasOtherBits));
+            }
+            var insisting = CreateTestProbe();
+            actor.Tell(new Queries.Infer(7, Version, new ModelInput.Raw(FakeModel.Rows("0.5"))) { TakesOtherBits = true }, insisting);
+            await insisting.ExpectMsgAsync<Replies.Inferred>();
+            await Ask(actor, "0.5").ExpectMsgAsync<Prediction>();
+        });
+    }
+
+    [Fact]
+    public async Task Of_two_that_load_at_the_same_time_the_second_learns_that_it_was_not_the_first()
+    {
+        await SaveWeights();
+        _model.Arithmetic = "ours";
+        var noted = AnswerFindsAndNotes(null, "theirs");
+        var actor = Start(new ServingSettings());
+        await noted.ExpectMsgAsync<ModelProtocol.Commands.NoteArithmetic>();
+        await Settled(actor);
+        Assert.True((await Infer(actor, 1, null, "0.5").ExpectMsgAsync<Replies.InferFailed>()).HasOtherBits);
+    }
+
+    /// <returns>is told what is noted</returns>
+    private TestProbe AnswerFindsAndNotes(string? first, string? then = null)
+    {
+        var noted = CreateTestProbe();
+        _registry.SetAutoPilot(new DelegateAutoPilot((sender, message) =>
+        {
+            if (message is ModelProtocol.Queries.Find)
+                sender.Tell(new ModelProtocol.Replies.Found(Stored) { Arithmetic = first });
+            if (message is ModelProtocol.Commands.NoteArithmetic note)
+            {
+                sender.Tell(new ModelProtocol.Replies.Found(Stored) { Arithmetic = then ?? note.Arithmetic });
+                noted.Ref.Tell(note);
+            }
+            return AutoPilot.KeepRunning;
+        }));
+        return noted;
+    }
+
     private TestProbe Infer(IActorRef actor, long number, TimeSpan? patience, params string[] rows)
     {
         var probe = CreateTestProbe();

@@ -76,6 +76,27 @@ public sealed class ServingRouterActorTests : TestKit
     }
 
     [Fact]
+    public async Task A_node_that_stands_back_is_asked_for_other_bits_where_there_is_no_other_one()
+    {
+        var router = await RouterAsync();
+        await TableAsync(router, Entry([1]));
+        var asker = Ask(router, new PredictRequest("m", Input));
+        var infer = await _host.ExpectMsgAsync<Queries.Infer>();
+        Assert.False(infer.TakesOtherBits);
+        _host.Reply(new Replies.InferFailed(infer.Request, FailureKind.Unavailable, [new Fault("m:1", "other bits")], null) { HasOtherBits = true });
+        for (var i = 0; i < 2; i++)
+        {
+            // the second is asked so at once
+            infer = await _host.ExpectMsgAsync<Queries.Infer>();
+            Assert.True(infer.TakesOtherBits);
+            _host.Reply(new Replies.Inferred(infer.Request, Served(1, 0.5f)));
+            await asker.ExpectMsgAsync<ServedPrediction>();
+            if (i == 0)
+                asker = Ask(router, new PredictRequest("m", Input));
+        }
+    }
+
+    [Fact]
     public async Task A_node_that_never_answers_does_not_keep_a_request_beyond_its_time()
     {
         var router = await RouterAsync();

@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Globalization;
 using Xunit.Abstractions;
 
@@ -74,6 +75,33 @@ public sealed class LeftOutNodesTests(ITestOutputHelper output)
         var leftOut = Assert.Single((await cluster.RunAsync("jobs", "show", job, "--json")).Expect(0).Document["left_out"]!.AsArray())!;
         Assert.Equal(string.Create(CultureInfo.InvariantCulture, $"{node.Host}:{node.Port}"), leftOut["node"]!.GetValue<string>());
         await SameHash.RequireAsync(file, Steps, await cluster.EndOfAsync(job));
+    }
+
+    /// <summary>Whoever asks the same is told the same, whichever node is asked; and is told something where only the other one is left.</summary>
+    [SkippableFact]
+    public async Task A_node_that_rounds_otherwise_stands_back_from_predictions()
+    {
+        await using var cluster = await ProcessCluster.StartAsync(output, $"{ProcessCluster.Stateful},worker", "inference");
+        await cluster.EndOfAsync(await cluster.SubmitAsync(File, "training.epochs=2"));
+        using var directory = new DataDirectory();
+        await System.IO.File.WriteAllLinesAsync(directory.File("rows.csv"), System.IO.File.ReadLines(Repository.Wdbc).Take(20).Select(line => line[..line.LastIndexOf(',')]));
+        var first = await AskAsync(cluster.Nodes[1], directory.File("rows.csv"));
+        var other = await cluster.AddAsync("inference", (Portable, "1"));
+        for (var i = 0; i < 5; i++)
+            Assert.Equal(first, await AskAsync(other, directory.File("rows.csv")));
+        await cluster.UntilLoggedAsync("comes to other bits here", other);
+        await cluster.KillAsync(cluster.Nodes[1]);
+        Assert.Equal(first.Split('\n').Length, (await AskAsync(other, directory.File("rows.csv"))).Split('\n').Length);
+    }
+
+    private static async Task<string> AskAsync(ClusterMember node, string rows)
+    {
+        var address = string.Create(CultureInfo.InvariantCulture, $"{node.Host}:{node.Port}");
+        using var asking = Process.Start(new ProcessStartInfo("dotnet", [Repository.ClientSample, "message", address, "breast-cancer", rows]) { RedirectStandardOutput = true, RedirectStandardError = true })!;
+        var (answer, error) = (asking.StandardOutput.ReadToEndAsync(), asking.StandardError.ReadToEndAsync());
+        await asking.WaitForExitAsync();
+        Assert.True(asking.ExitCode == 0, await error);
+        return await answer;
     }
 
     [SkippableFact]

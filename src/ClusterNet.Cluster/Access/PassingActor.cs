@@ -16,6 +16,7 @@ internal sealed class PassingActor : ReceiveActor
     private readonly IActorRef _asker;
     private readonly IReadOnlyList<(ActorPath Access, string Name)> _nodes;
     private IActorRef? _asked;
+    private IActorRef? _sending;
     private int _turn = -1;
 
     public PassingActor(ServingProtocol.IVersionMessage question, IActorRef asker, IReadOnlyList<(ActorPath Access, string Name)> nodes)
@@ -26,13 +27,16 @@ internal sealed class PassingActor : ReceiveActor
         Receive<ReceiveTimeout>(_ => Next());
         Receive<Terminated>(lost => lost.ActorRef.Equals(_asked), _ => Next());
         Receive<Terminated>(_ => { });
-        Receive<ServingProtocol.Replies.PredictFailed>(failed => failed.Kind == ServingProtocol.FailureKind.Unavailable && _turn < _nodes.Count - 1, _ => Next());
+        Receive<ServingProtocol.Replies.PredictFailed>(failed => failed.Kind == ServingProtocol.FailureKind.Unavailable && HasNext, _ => Next());
+        Receive<Replies.Unavailable>(_ => HasNext, _ => Next());
         ReceiveAny(answer =>
         {
             _asker.Tell(answer, Sender);
             Context.Stop(Self);
         });
     }
+
+    private bool HasNext => _turn < _nodes.Count - 1;
 
     /// <param name="question">about a version</param>
     /// <param name="asker">who gets the answer</param>
@@ -45,6 +49,9 @@ internal sealed class PassingActor : ReceiveActor
     private void Next()
     {
         _asked = null;
+        // what was being sent to the node before goes nowhere, and must not say so later
+        if (_sending is not null)
+            Context.Stop(_sending);
         if (++_turn == _nodes.Count)
         {
             _asker.Tell(new Replies.Unavailable($"no node answered: {string.Join(", ", _nodes.Select(node => node.Name))} ended meanwhile or did not say that they are there; ask again"));
@@ -66,7 +73,7 @@ internal sealed class PassingActor : ReceiveActor
         _asked = Context.Watch(access);
         // the access actor of a node that has the role has it at hand
         if (PieceSenderActor.IsNeededFor(_question))
-            Context.ActorOf(PieceSenderActor.PropsFor(access.Tell)).Tell(_question, Self);
+            (_sending = Context.ActorOf(PieceSenderActor.PropsFor(access.Tell))).Tell(_question, Self);
         else
             access.Tell(_question, Self);
     }

@@ -128,6 +128,10 @@ internal sealed class PreparationRouter : ReceiveActor, IWithTimers
             var missing = _lost.Concat(Silent).Distinct().Select(host => _hosts[host]);
             End(new AccessProtocol.Replies.Unavailable($"no node prepared the job: {string.Join(", ", missing)} did not answer or ended meanwhile; submit it again"));
         }
+        else if (_threads.Values.Max() >= Wanted)
+        {
+            End(new AccessProtocol.Replies.Unavailable("the nodes that could prepare the job are leaving the cluster; submit it again when others are up"));
+        }
         else
         {
             End(new WorkerProtocol.Replies.Rejected(

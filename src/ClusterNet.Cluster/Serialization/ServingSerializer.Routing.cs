@@ -23,7 +23,8 @@ internal sealed partial class ServingSerializer
             "S:infer-failed",
             m => new Wire.ServingInferFailed { Request = m.Request, Refused = Refused(m.Kind, m.Faults, m.RetryAfter), OtherBits = m.HasOtherBits },
             w => new Replies.InferFailed(
-                w.Request, Kinds.FromWire(w.Refused.Kind), [.. w.Refused.Faults.Select(WireParts.FromWire)], w.Refused.HasRetryAfterTicks ? new TimeSpan(w.Refused.RetryAfterTicks) : null) { HasOtherBits = w.OtherBits })
+                w.Request, Kinds.FromWire(w.Refused.Kind), [.. w.Refused.Faults.Select(WireParts.FromWire)], w.Refused.HasRetryAfterTicks ? new TimeSpan(w.Refused.RetryAfterTicks) : null)
+            { HasOtherBits = w.OtherBits })
         .Add<Commands.Cancel, Wire.ServingCancel>(
             "S:cancel", m => new Wire.ServingCancel { Request = m.Request, Version = m.Version.ToWire() }, w => new Commands.Cancel(w.Request, w.Version.FromWire()))
         .Add<Commands.Prepare, Wire.ServingVersion>("S:prepare", m => new Wire.ServingVersion { Version = m.Version.ToWire() }, w => new Commands.Prepare(w.Version.FromWire()))

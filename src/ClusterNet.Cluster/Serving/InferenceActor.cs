@@ -152,7 +152,7 @@ internal sealed partial class InferenceActor : ReceiveActor, IWithTimers
         Receive<ModelRunnerActor.Ready>(ready =>
         {
             _merges = ready.IsQuickerTogether;
-            _arithmetic = ready.Arithmetic;
+            (_arithmetic, _standsBack) = (ready.Arithmetic, false);
             CompareArithmetic(_firstArithmetic);
             _since = Now;
             _gauge.Is(_draining ? ServingState.Draining : ServingState.Ready);

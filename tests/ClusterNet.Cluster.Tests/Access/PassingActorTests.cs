@@ -41,6 +41,30 @@ public class PassingActorTests() : TestKit(NodeConfiguration.Cluster.WithFallbac
         Assert.Same(Wrong, await ExpectMsgAsync<Replies.PredictFailed>(Patience));
     }
 
+    /// <summary>In pieces: the first is taken, then the node is lost. What was still being sent there says nothing later.</summary>
+    [Fact]
+    public async Task A_large_question_is_sent_to_the_next_node_from_its_beginning()
+    {
+        TestProbe[] nodes = [CreateTestProbe(), CreateTestProbe()];
+        var question = new Queries.Predict(Version, new RawSamples.Array([2], new float[1 << 18], []));
+        Sys.ActorOf(PassingActor.PropsFor(question, TestActor, [.. nodes.Select((node, i) => (node.Ref.Path, $"node-{i}"))]));
+        await nodes[0].ExpectMsgAsync<AccessProtocol.Commands.Piece>(Patience);
+        var sending = nodes[0].LastSender;
+        await WatchAsync(sending);
+        Sys.Stop(nodes[0].Ref);
+        await ExpectTerminatedAsync(sending, Patience);
+        for (var index = 0; ; index++)
+        {
+            var piece = await nodes[1].ExpectMsgAsync<AccessProtocol.Commands.Piece>(Patience);
+            Assert.Equal(index, piece.Index);
+            if (index == piece.Count - 1)
+                break;
+            nodes[1].Reply(new AccessProtocol.Replies.PieceTaken(piece.Request, index));
+        }
+        nodes[1].Reply(Wrong);
+        Assert.Same(Wrong, await ExpectMsgAsync<Replies.PredictFailed>(Patience));
+    }
+
     [Fact]
     public async Task Where_none_is_left_the_asker_is_told_which_there_were()
     {

@@ -40,6 +40,16 @@ public class PreparationRouterTests() : TestKit(NodeConfiguration.Cluster.WithFa
     }
 
     [Fact]
+    public async Task Where_all_that_could_are_leaving_it_is_to_be_submitted_again()
+    {
+        var (leaving, alsoLeaving) = (CreateTestProbe(), CreateTestProbe());
+        Route(Job(1), leaving, alsoLeaving);
+        await AnswerAsync(leaving, new Replies.Capacity(0, 3));
+        await AnswerAsync(alsoLeaving, new Replies.Capacity(0, 3));
+        Assert.Contains("are leaving the cluster; submit it again", (await ExpectMsgAsync<AccessProtocol.Replies.Unavailable>(Patience)).Reason, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public async Task Who_does_not_answer_is_not_taken_for_one_that_refuses()
     {
         var (silent, small, job) = (CreateTestProbe(), CreateTestProbe(), Job(4));

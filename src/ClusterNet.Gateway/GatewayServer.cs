@@ -124,9 +124,10 @@ public sealed class GatewayServer : IAsyncDisposable
         builder.Logging.AddFilter("Microsoft", LogLevel.Warning).AddFilter("System", LogLevel.Warning).AddFilter("Grpc", LogLevel.Warning);
         // tokens that are refused are no fault of this program, and what stands in them is nobody's business
         builder.Logging.AddFilter("Microsoft.AspNetCore.Authentication", LogLevel.None).AddFilter("Microsoft.IdentityModel", LogLevel.None);
+        var ports = addresses.Length * (settings.GrpcPort is null ? 1 : 2);
         builder.WebHost.UseKestrelCore().ConfigureKestrel(kestrel =>
         {
-            ListenAddresses.Bound(kestrel, settings.MaxConnections, addresses.Length * (settings.GrpcPort is null ? 1 : 2), settings.MaxBodyBytes);
+            ListenAddresses.Bound(kestrel, settings.MaxConnections, ports, settings.MaxBodyBytes);
             kestrel.Limits.KeepAliveTimeout = settings.KeepAlive;
             kestrel.Limits.Http2.MaxStreamsPerConnection = settings.MaxStreams;
             kestrel.Limits.Http2.KeepAlivePingDelay = settings.KeepAlive;
@@ -137,6 +138,7 @@ public sealed class GatewayServer : IAsyncDisposable
         });
         if (settings.Tls is not null)
             builder.WebHost.UseKestrelHttpsConfiguration();
+        builder.Services.HoldConnections(settings.MaxConnections, ports);
         builder.Services.Configure<HostOptions>(host => host.ShutdownTimeout = settings.StopPatience);
         builder.Services.AddSingleton<IHostLifetime, NoSignals>();
         return builder;

@@ -3,11 +3,13 @@ using System.Net;
 using System.Net.Security;
 using ClusterNet.Cluster;
 using ClusterNet.Cluster.Hosting;
+using Microsoft.AspNetCore.Connections;
 using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Hosting.Server;
 using Microsoft.AspNetCore.Hosting.Server.Features;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
 using Microsoft.AspNetCore.Server.Kestrel.Https;
+using Microsoft.AspNetCore.Server.Kestrel.Transport.Sockets;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
@@ -17,6 +19,8 @@ namespace ClusterNet.Gateway;
 /// <summary>How a node listens: addresses that stand behind a name, limits on what comes before anybody is known, TLS.</summary>
 internal static partial class ListenAddresses
 {
+    private const int BeingRefused = 16;
+
     /// <summary>The addresses behind a host.</summary>
     /// <exception cref="ClusterException">there are none</exception>
     public static async Task<IPAddress[]> FindAsync(string host, CancellationToken cancel)
@@ -41,7 +45,7 @@ internal static partial class ListenAddresses
     public static void Bound(KestrelServerOptions kestrel, int connections, int ports, long bodyBytes)
     {
         var wanted = connections;
-        connections = OpenFileLimit.Connections(wanted, ports, OpenFileLimit.Most);
+        connections = MostOpen(wanted, ports);
         if (connections < wanted)
             LogBounded(kestrel.ApplicationServices.GetRequiredService<ILogger<NodeEndpoints>>(), connections, wanted, OpenFileLimit.Most);
         RejectedRequests.Follow(kestrel.ApplicationServices.GetRequiredService<DiagnosticListener>());
@@ -56,6 +60,12 @@ internal static partial class ListenAddresses
         limits.RequestHeadersTimeout = TimeSpan.FromSeconds(10);
         limits.KeepAliveTimeout = TimeSpan.FromSeconds(60);
     }
+
+    /// <summary>Has no more connections accepted, on each port, than may be open and a few that are being refused.</summary>
+    public static void HoldConnections(this IServiceCollection services, int connections, int ports) =>
+        services.AddSingleton<IConnectionListenerFactory>(provider => new HeldConnections(ActivatorUtilities.CreateInstance<SocketTransportFactory>(provider), MostOpen(connections, ports) + BeingRefused));
+
+    private static int MostOpen(int wanted, int ports) => OpenFileLimit.Connections(wanted, ports, OpenFileLimit.Most);
 
     [LoggerMessage(LogLevel.Warning, "At most {Connections} connections are taken on each port, not {Wanted} (http.max-connections), since the process may have only {Most} files open (ulimit -n)")]
     private static partial void LogBounded(ILogger log, int connections, int wanted, int? most);

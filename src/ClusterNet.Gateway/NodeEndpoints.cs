@@ -16,6 +16,7 @@ namespace ClusterNet.Gateway;
 /// </summary>
 public sealed class NodeEndpoints : IAsyncDisposable
 {
+    private const int MaxConnections = 512;
     private readonly WebApplication _app;
 
     private NodeEndpoints(WebApplication app, Uri address)
@@ -45,11 +46,12 @@ public sealed class NodeEndpoints : IAsyncDisposable
         var addresses = await ListenAddresses.FindAsync(settings.Host, cancel).ConfigureAwait(false);
         builder.WebHost.UseKestrelCore().ConfigureKestrel(kestrel =>
         {
-            ListenAddresses.Bound(kestrel, connections: 512, addresses.Length, bodyBytes: 16 * 1024);
+            ListenAddresses.Bound(kestrel, MaxConnections, addresses.Length, bodyBytes: 16 * 1024);
             ListenAddresses.Listen(kestrel, addresses, settings.Port, HttpProtocols.Http1, settings.Tls is null ? null : settings.Tls.ServerOptions);
         });
         if (settings.Tls is not null)
             builder.WebHost.UseKestrelHttpsConfiguration();
+        builder.Services.HoldConnections(MaxConnections, addresses.Length);
         builder.Services.AddRoutingCore();
         builder.Services.AddNodeHealth(settings, system);
         builder.Services.AddNodeTelemetry(settings);

@@ -26,22 +26,13 @@ public sealed class OpenFilesTests
         using var served = NodeProcess.Serve(["prlimit", "--nofile=640"], directory.Path, "--port", "0", "--grpc-port", "0");
         var ready = await served.ReadyAsync();
         Uri[] addresses = [new(ready["http"]!.GetValue<string>()), new(ready["grpc"]!.GetValue<string>())];
-        List<TcpClient> held = [];
-        foreach (var address in addresses)
-        {
-            for (var i = 0; i < 600; i++)
-            {
-                var client = new TcpClient();
-                held.Add(client);
-                await client.ConnectAsync(IPAddress.Parse(address.Host), address.Port);
-            }
-        }
+        // all at once: what is accepted before it is refused is an open file until then
+        List<Socket> held = [.. Enumerable.Range(0, 2000).Select(i => BeginToConnect(addresses[i % 2]))];
         using var http = new HttpClient { BaseAddress = addresses[0] };
         // those beyond the bound were closed, the first were not
         await Assert.ThrowsAsync<HttpRequestException>(() => http.GetAsync(new Uri("/v2/health/live", UriKind.Relative)));
-        Assert.Contains(held, client => !IsClosed(client));
-        foreach (var client in held)
-            client.Dispose();
+        Assert.Contains(held, connection => !IsClosed(connection));
+        held.ForEach(connection => connection.Dispose());
         HttpResponseMessage? answer = null;
         for (var patience = Stopwatch.StartNew(); answer is null && patience.Elapsed < NodeProcess.Patience;)
         {
@@ -60,5 +51,18 @@ public sealed class OpenFilesTests
         Assert.Equal(0, await served.EndAsync());
     }
 
-    private static bool IsClosed(TcpClient client) => client.Client.Poll(0, SelectMode.SelectRead);
+    private static Socket BeginToConnect(Uri address)
+    {
+        var socket = new Socket(SocketType.Stream, ProtocolType.Tcp) { Blocking = false };
+        try
+        {
+            socket.Connect(IPAddress.Parse(address.Host), address.Port);
+        }
+        catch (SocketException exception) when (exception.SocketErrorCode == SocketError.WouldBlock)
+        {
+        }
+        return socket;
+    }
+
+    private static bool IsClosed(Socket connection) => connection.Poll(0, SelectMode.SelectRead);
 }

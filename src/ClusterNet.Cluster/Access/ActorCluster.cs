@@ -247,7 +247,8 @@ public abstract class ActorCluster : ICluster
         }
         catch (AskTimeoutException exception)
         {
-            throw new ClusterException($"no answer to {message.GetType().Name} within {patience.TotalSeconds:0} s from {_road.Place}; the log of the node says more", exception);
+            var time = patience == Timeout.InfiniteTimeSpan ? "minutes" : $"{patience.TotalSeconds:0} s";
+            throw new ClusterException($"no answer to {message.GetType().Name} within {time} from {_road.Place}; the log of the node says more", exception);
         }
     }
 

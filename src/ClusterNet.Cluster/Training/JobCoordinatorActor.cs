@@ -164,7 +164,7 @@ internal sealed partial class JobCoordinatorActor : ReceivePersistentActor, IWit
         Command<WorkerNodesProtocol.Changed>(changed => NodesChanged(changed.Nodes));
         Command<Queries.GetDetails>(_ => _state.Exists, _ => Sender.Tell(Details()));
         Command<Queries.GetProgress>(_ => _state.Exists, _ => Sender.Tell(Progress()));
-        Command<IJobMessage>(message => Refuse(Sender, _state.Exists ? $"{message.GetType().Name}: not while it is {Status}" : "there is no such job"));
+        Command<IJobMessage>(message => Refuse(Sender, _state.Exists ? $"{message.GetType().Name}: not while it is {Word(Status)}" : "there is no such job"));
         Command<Tick>(OnTick);
         CommandAny(message => _log.Debug("Job {Job}: {Message} came too late or too early and was passed over", _job, message.GetType().Name));
     }
@@ -221,7 +221,7 @@ internal sealed partial class JobCoordinatorActor : ReceivePersistentActor, IWit
     {
         if (!_state.CanResume)
         {
-            Refuse(Sender, $"it is {_state.Status} and can't be resumed");
+            Refuse(Sender, $"it is {Word(_state.Status)} and can't be resumed");
             return;
         }
         Sender.Tell(new Replies.Accepted(_job));
@@ -232,7 +232,7 @@ internal sealed partial class JobCoordinatorActor : ReceivePersistentActor, IWit
     {
         if (!_state.CanResume)
         {
-            Refuse(Sender, $"it is {_state.Status} already");
+            Refuse(Sender, $"it is {Word(_state.Status)} already");
             return;
         }
         _run = new TrainingRun(_state);
@@ -295,6 +295,8 @@ internal sealed partial class JobCoordinatorActor : ReceivePersistentActor, IWit
         if (_isMoving)
             Context.Stop(Self);
     }
+
+    private static string Word(JobStatus status) => status.ToString().ToLowerInvariant();
 
     private void Refuse(IActorRef asker, string message) => asker.Tell(new Replies.Refused(_job, [new Fault($"job {_job}", message)]));
 

@@ -63,7 +63,9 @@ internal sealed class TokenIssuer : IConfigurationManager<OpenIdConnectConfigura
         {
             return await _known.GetConfigurationAsync(CancellationToken.None).ConfigureAwait(false);
         }
-        catch (Exception exception) when (exception is InvalidOperationException or IOException or HttpRequestException or OperationCanceledException)
+#pragma warning disable CA1031 // whatever it is, the provider is to be asked again
+        catch (Exception exception)
+#pragma warning restore CA1031
         {
             _ = ForgetLaterAsync();
             throw new ClusterException($"'{_authority}', whose tokens are taken (auth.jwt.authority), can't be asked for the keys that it signs with: {(exception.InnerException ?? exception).Message}", exception);

@@ -3,6 +3,7 @@ using Akka.Event;
 using ClusterNet.Core.Faults;
 using ClusterNet.Core.Jobs;
 using ClusterNet.Core.Plans;
+using ClusterNet.Data;
 using ClusterNet.Learning.Models;
 using ClusterNet.Learning.Training;
 using static ClusterNet.Cluster.Workers.WorkerProtocol;
@@ -95,39 +96,52 @@ internal sealed class WorkerHostActor : ReceiveActor
         TellWhenLeft();
     }
 
-    /// <summary>Prepares one job on a thread of its own, answers and stops.</summary>
+    /// <summary>Prepares one job on a thread of its own and answers. For a while it keeps what it has read, until the job's workers come for it, so that nothing is read twice; then it stops.</summary>
     private sealed class PreparerActor : ReceiveActor
     {
+        private static readonly TimeSpan Kept = TimeSpan.FromSeconds(30);
+
+        private readonly ModelCatalog _catalog;
+        private readonly JobData _data;
+        private PreparedData? _kept;
+
         public PreparerActor(ModelCatalog catalog, JobData data)
         {
+            (_catalog, _data) = (catalog, data);
             Receive<Commands.Prepare>(prepare =>
             {
-                Sender.Tell(Prepare(prepare.Spec, catalog, data));
-                Context.Stop(Self);
+                Sender.Tell(Prepare(prepare.Spec));
+                if (_kept is null)
+                    Context.Stop(Self);
+                else
+                    Context.SetReceiveTimeout(Kept);
             });
+            Receive<ReceiveTimeout>(_ => Context.Stop(Self));
         }
 
         public static Props PropsFor(ModelCatalog catalog, JobData data) =>
             Props.Create(() => new PreparerActor(catalog, data)).WithDispatcher(Hosting.Dispatchers.Compute);
 
-        private static object Prepare(JobSpec spec, ModelCatalog catalog, JobData data)
+        private object Prepare(JobSpec spec)
         {
             try
             {
-                var parts = data.Prepare(spec.Data, spec.Training.Seed);
-                using var model = catalog.Build(spec.Model, spec.Training.Loss, parts.Preparation.Signature, spec.Training.Seed, spec.Training.ThreadsPerWorker);
+                var parts = _data.Prepare(spec.Data, spec.Training.Seed);
+                using var model = _catalog.Build(spec.Model, spec.Training.Loss, parts.Preparation.Signature, spec.Training.Seed, spec.Training.ThreadsPerWorker);
                 using var loss = LossFunction.For(spec.Training.Loss, parts);
                 using var computer = new GradientComputer(model, loss, parts.Training);
-                return new Replies.Prepared(new JobPlan(
+                var plan = new JobPlan(
                     model.Layout, parts.Training.Count, parts.Validation.Count, parts.Test.Count, parts.Preparation.ToJson(), parts.Fingerprint)
                 {
                     // asynchronous training adds gradients in no order: there are no bits to keep
                     Arithmetic = spec.Training.IsAsynchronous ? null : TrialGradient.Sha256(computer, BatchPlan.Of(spec.Training, parts.Training.Count), model.Layout.Length),
-                });
+                };
+                _kept = parts;
+                return new Replies.Prepared(plan);
             }
             catch (InputException input)
             {
-                return new Replies.Rejected(input.Faults) { IsOfNode = data.Lacks(spec.Data) };
+                return new Replies.Rejected(input.Faults) { IsOfNode = _data.Lacks(spec.Data) };
             }
 #pragma warning disable CA1031 // whatever a reader or a user's model throws is the answer to who asked
             catch (Exception exception)

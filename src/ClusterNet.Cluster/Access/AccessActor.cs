@@ -78,14 +78,14 @@ internal sealed class AccessActor : ReceiveActor
         {
             TellThatNoneIsUp(Roles.Inference);
         }
-        else if (able.Any(IsSelf))
+        else if (able.FirstOrDefault(IsSelf) is { } here)
         {
-            Context.ActorSelection(Self.Path.Root / "user" / InferenceHostActor.Name).Tell(question, Sender);
+            Context.ActorOf(PassingActor.PropsFor(question, Sender, [(Self.Path.Root / "user" / InferenceHostActor.Name, NameOf(here))], leavesNode: false));
         }
         else
         {
             var first = _turn++ % able.Length;
-            Context.ActorOf(PassingActor.PropsFor(question, Sender, [.. able.Skip(first).Concat(able.Take(first)).Select(member => (PathOn(member) / "user" / Name, NameOf(member)))]));
+            Context.ActorOf(PassingActor.PropsFor(question, Sender, [.. able.Skip(first).Concat(able.Take(first)).Select(member => (PathOn(member) / "user" / Name, NameOf(member)))], leavesNode: true));
         }
     }
 

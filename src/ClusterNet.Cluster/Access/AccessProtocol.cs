@@ -37,6 +37,9 @@ public static class AccessProtocol
         /// <summary>A piece is here: the next may come.</summary>
         public sealed record PieceTaken(string Request, int Index);
 
+        /// <summary>To a question whose answer may take long: somebody is at it. More of them come, and then the answer. See <c>LongQuestionActor</c>.</summary>
+        public sealed record AtWork;
+
         /// <summary>To a request that no node can take now: it may be asked again.</summary>
         /// <param name="Reason">for people: what is missing, and what to do</param>
         public sealed record Unavailable(string Reason);

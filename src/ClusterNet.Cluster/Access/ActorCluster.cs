@@ -29,8 +29,7 @@ public abstract class ActorCluster : ICluster
     {
         ArgumentNullException.ThrowIfNull(spec);
         using var activity = Tracing.Training.StartActivity(TelemetryNames.Activities.Submit);
-        // reading the data may take long: who submits decides how long to wait
-        var prepared = await AskAsync(new WorkerProtocol.Commands.Prepare(spec), Timeout.InfiniteTimeSpan, cancel).ConfigureAwait(false);
+        var prepared = await AskLongAsync(new WorkerProtocol.Commands.Prepare(spec), cancel).ConfigureAwait(false);
         if (prepared is WorkerProtocol.Replies.Rejected rejected)
             throw new InputException(rejected.Faults);
         var allocated = await AskAsync<TrainingProtocol.Replies.Allocated>(new TrainingProtocol.Commands.Allocate(spec.Name), cancel).ConfigureAwait(false);
@@ -181,7 +180,7 @@ public abstract class ActorCluster : ICluster
         using var activity = Tracing.Serving.StartActivity(TelemetryNames.Activities.Predict)?.SetTag(TelemetryNames.Tags.Model, version.ToString());
         ArgumentNullException.ThrowIfNull(samples);
         var query = new ServingProtocol.Queries.Evaluate(version, samples) { Trace = activity?.Id };
-        return Answered<ServingProtocol.Replies.EvaluationDone>(await AskAsync(query, Timeout.InfiniteTimeSpan, cancel).ConfigureAwait(false)).Metrics;
+        return Answered<ServingProtocol.Replies.EvaluationDone>(await AskLongAsync(query, cancel).ConfigureAwait(false)).Metrics;
     }
 
     /// <summary>The nodes as one of them sees them.</summary>
@@ -211,7 +210,7 @@ public abstract class ActorCluster : ICluster
     }
 
     private async Task<Prediction> PredictOnceAsync(ModelVersionId version, RawSamples samples, string? trace, CancellationToken cancel) => Answered<Prediction>(
-        await AskAsync(new ServingProtocol.Queries.Predict(version, samples) { Trace = trace }, Timeout.InfiniteTimeSpan, cancel).ConfigureAwait(false));
+        await AskLongAsync(new ServingProtocol.Queries.Predict(version, samples) { Trace = trace }, cancel).ConfigureAwait(false));
 
     private async Task CommandAsync(JobId job, TrainingProtocol.IJobMessage command, CancellationToken cancel)
     {
@@ -247,8 +246,20 @@ public abstract class ActorCluster : ICluster
         }
         catch (AskTimeoutException exception)
         {
-            var time = patience == Timeout.InfiniteTimeSpan ? "minutes" : $"{patience.TotalSeconds:0} s";
-            throw new ClusterException($"no answer to {message.GetType().Name} within {time} from {_road.Place}; the log of the node says more", exception);
+            throw new ClusterException($"no answer to {message.GetType().Name} within {patience.TotalSeconds:0} s from {_road.Place}; the log of the node says more", exception);
+        }
+    }
+
+    /// <summary>Asks what changes nothing and may take long: who asks decides how long to wait, as long as somebody is at it.</summary>
+    private async Task<object> AskLongAsync(object question, CancellationToken cancel)
+    {
+        try
+        {
+            return await _road.AskLongAsync(question, cancel).ConfigureAwait(false);
+        }
+        catch (AskTimeoutException exception)
+        {
+            throw new ClusterException($"nobody in {_road.Place} is at work on {question.GetType().Name} any more, and asking again did not help; the log of the node says more", exception);
         }
     }
 

@@ -5,7 +5,8 @@ using static ClusterNet.Cluster.Access.AccessProtocol;
 namespace ClusterNet.Cluster.Access;
 
 /// <summary>
-/// Passes one question about a model on to another node and its answer back. An answer changes nothing there, so where the node is lost or leaves meanwhile the next one is asked: nobody waits for a node that is gone. Lives for one question.
+/// Passes one question about a model on to a node that answers such, and its answer back. An answer changes nothing there, so where the node is lost or leaves meanwhile the next one is asked: nobody waits for a node that is gone.
+/// An answer may take long: meanwhile there are signs of life. Lives for one question.
 /// </summary>
 internal sealed class PassingActor : ReceiveActor
 {
@@ -14,14 +15,17 @@ internal sealed class PassingActor : ReceiveActor
 
     private readonly ServingProtocol.IVersionMessage _question;
     private readonly IActorRef _asker;
-    private readonly IReadOnlyList<(ActorPath Access, string Name)> _nodes;
+    private readonly IReadOnlyList<(ActorPath Actor, string Name)> _nodes;
+    private readonly bool _leavesNode;
+    private readonly ICancelable _signsOfLife;
     private IActorRef? _asked;
     private IActorRef? _sending;
     private int _turn = -1;
 
-    public PassingActor(ServingProtocol.IVersionMessage question, IActorRef asker, IReadOnlyList<(ActorPath Access, string Name)> nodes)
+    public PassingActor(ServingProtocol.IVersionMessage question, IActorRef asker, IReadOnlyList<(ActorPath Actor, string Name)> nodes, bool leavesNode)
     {
-        (_question, _asker, _nodes) = (question, asker, nodes);
+        (_question, _asker, _nodes, _leavesNode) = (question, asker, nodes, leavesNode);
+        _signsOfLife = SignsOfLife.Start(Context, asker);
         Receive<ActorIdentity>(identity => identity.MessageId is int turn && turn == _turn && _asked is null, identity => Ask(identity.Subject));
         Receive<ActorIdentity>(_ => { });
         Receive<ReceiveTimeout>(_ => Next());
@@ -29,6 +33,8 @@ internal sealed class PassingActor : ReceiveActor
         Receive<Terminated>(_ => { });
         Receive<ServingProtocol.Replies.PredictFailed>(failed => failed.Kind == ServingProtocol.FailureKind.Unavailable && HasNext, _ => Next());
         Receive<Replies.Unavailable>(_ => HasNext, _ => Next());
+        // the other node's, which says no more than that it is there
+        Receive<Replies.AtWork>(_ => { });
         ReceiveAny(answer =>
         {
             _asker.Tell(answer, Sender);
@@ -40,11 +46,14 @@ internal sealed class PassingActor : ReceiveActor
 
     /// <param name="question">about a version</param>
     /// <param name="asker">who gets the answer</param>
-    /// <param name="nodes">the access actors of nodes that can answer, in the order in which they are asked, and how messages call them</param>
-    public static Props PropsFor(ServingProtocol.IVersionMessage question, IActorRef asker, IReadOnlyList<(ActorPath Access, string Name)> nodes) =>
-        Props.Create(() => new PassingActor(question, asker, nodes));
+    /// <param name="nodes">who can answer, in the order in which they are asked, and how messages call their nodes: the access actors of other nodes, or the inference host of this one</param>
+    /// <param name="leavesNode">whether they are on other nodes, so that a large question goes in pieces</param>
+    public static Props PropsFor(ServingProtocol.IVersionMessage question, IActorRef asker, IReadOnlyList<(ActorPath Actor, string Name)> nodes, bool leavesNode) =>
+        Props.Create(() => new PassingActor(question, asker, nodes, leavesNode));
 
     protected override void PreStart() => Next();
+
+    protected override void PostStop() => _signsOfLife.Cancel();
 
     private void Next()
     {
@@ -58,23 +67,22 @@ internal sealed class PassingActor : ReceiveActor
             Context.Stop(Self);
             return;
         }
-        Context.ActorSelection(_nodes[_turn].Access).Tell(new Identify(_turn), Self);
+        Context.ActorSelection(_nodes[_turn].Actor).Tell(new Identify(_turn), Self);
         Context.SetReceiveTimeout(Patience);
     }
 
-    private void Ask(IActorRef? access)
+    private void Ask(IActorRef? actor)
     {
-        if (access is null)
+        if (actor is null)
         {
             Next();
             return;
         }
         Context.SetReceiveTimeout(null);
-        _asked = Context.Watch(access);
-        // the access actor of a node that has the role has it at hand
-        if (PieceSenderActor.IsNeededFor(_question))
-            (_sending = Context.ActorOf(PieceSenderActor.PropsFor(access.Tell))).Tell(_question, Self);
+        _asked = Context.Watch(actor);
+        if (_leavesNode && PieceSenderActor.IsNeededFor(_question))
+            (_sending = Context.ActorOf(PieceSenderActor.PropsFor(actor.Tell))).Tell(_question, Self);
         else
-            access.Tell(_question, Self);
+            actor.Tell(_question, Self);
     }
 }

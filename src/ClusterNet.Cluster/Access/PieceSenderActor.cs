@@ -18,16 +18,21 @@ internal sealed class PieceSenderActor : ReceiveActor
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(30);
 
     private readonly string _request = Convert.ToHexStringLower(RandomNumberGenerator.GetBytes(16));
-    private readonly Action<Commands.Piece, IActorRef> _send;
+    private readonly Action<object, IActorRef> _send;
     private ReadOnlyMemory<byte> _bytes;
     private int _serializer;
     private string _manifest = "";
     private IActorRef _asker = ActorRefs.Nobody;
 
-    public PieceSenderActor(Action<Commands.Piece, IActorRef> send)
+    public PieceSenderActor(Action<object, IActorRef> send)
     {
         _send = send;
-        Receive<Replies.PieceTaken>(taken => taken.Request == _request, taken => Send(taken.Index + 1));
+        Receive<Replies.PieceTaken>(taken => taken.Request == _request, taken =>
+        {
+            // a large request may be long on its way
+            _asker.Tell(new Replies.AtWork());
+            Send(taken.Index + 1);
+        });
         Receive<ReceiveTimeout>(_ => End(new Replies.Unavailable(string.Create(CultureInfo.InvariantCulture, $"the node that was asked takes no more of the request since {Patience.TotalSeconds:0} s; ask again"))));
         Receive<Replies.Unavailable>(End);
         Receive<ServingProtocol.IVersionMessage>(Begin);
@@ -45,7 +50,7 @@ internal sealed class PieceSenderActor : ReceiveActor
 
     /// <summary>Told the request by who asks.</summary>
     /// <param name="send">sends a piece to the access actor of a node, the same for all, in the name of an actor</param>
-    public static Props PropsFor(Action<Commands.Piece, IActorRef> send) => Props.Create(() => new PieceSenderActor(send));
+    public static Props PropsFor(Action<object, IActorRef> send) => Props.Create(() => new PieceSenderActor(send));
 
     private void Begin(ServingProtocol.IVersionMessage message)
     {

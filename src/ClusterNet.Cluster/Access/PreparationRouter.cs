@@ -6,7 +6,8 @@ using ClusterNet.Core.Faults;
 namespace ClusterNet.Cluster.Access;
 
 /// <summary>
-/// Finds a node that prepares a job: one that allows its workers as many torch threads as they want, and has its data. Where a node lacks them or is lost, the next one is asked; where none can, the job is refused. Lives for one job.
+/// Finds a node that prepares a job: one that allows its workers as many torch threads as they want, and has its data. Where a node lacks them or is lost, the next one is asked; where none can, the job is refused.
+/// To read the data may take long: meanwhile there are signs of life. Lives for one job.
 /// </summary>
 internal sealed class PreparationRouter : ReceiveActor, IWithTimers
 {
@@ -23,12 +24,14 @@ internal sealed class PreparationRouter : ReceiveActor, IWithTimers
     private readonly Queue<IActorRef> _able = [];
     private readonly List<(string Node, WorkerProtocol.Replies.Rejected Why)> _refusals = [];
     private readonly List<ActorPath> _lost = [];
+    private readonly ICancelable _signsOfLife;
     private IActorRef? _preparing;
     private int _questions;
 
     public PreparationRouter(WorkerProtocol.Commands.Prepare prepare, IActorRef client, IReadOnlyDictionary<ActorPath, string> hosts)
     {
         (_prepare, _client, _hosts) = (prepare, client, hosts);
+        _signsOfLife = SignsOfLife.Start(Context, client);
         Receive<WorkerProtocol.Replies.Capacity>(Answered);
         Receive<WorkerProtocol.Replies.Prepared>(End);
         Receive<WorkerProtocol.Replies.Rejected>(Refused);
@@ -59,6 +62,8 @@ internal sealed class PreparationRouter : ReceiveActor, IWithTimers
         Timers.StartPeriodicTimer(Tick.Overdue, Tick.Overdue, Patience);
         AskSilent();
     }
+
+    protected override void PostStop() => _signsOfLife.Cancel();
 
     private void AskSilent()
     {

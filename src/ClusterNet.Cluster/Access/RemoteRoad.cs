@@ -17,8 +17,6 @@ internal sealed class RemoteRoad : IClusterRoad, IAsyncDisposable
 {
     private const string AccessPath = $"/user/{AccessActor.Name}";
 
-    // after this the receptionist has forgotten the way back, see response-tunnel-receive-timeout
-    private static readonly TimeSpan MostPatience = TimeSpan.FromMinutes(9);
     private static readonly TimeSpan ConnectTimeout = TimeSpan.FromSeconds(10);
     private static readonly TimeSpan FirstAnswer = TimeSpan.FromSeconds(9);
     private static readonly TimeSpan Retry = TimeSpan.FromSeconds(3);
@@ -63,13 +61,10 @@ internal sealed class RemoteRoad : IClusterRoad, IAsyncDisposable
             $"what listens at {address} does not answer as a ClusterNet node: it is another program, {otherTls}, or it goes by another name there (use the address that its 'is ready at' line says)");
     }
 
-    public Task<object> AskAsync(object message, TimeSpan patience, CancellationToken cancel)
-    {
-        var bounded = patience == Timeout.InfiniteTimeSpan || patience > MostPatience ? MostPatience : patience;
-        return PieceSenderActor.IsNeededFor(message)
-            ? _system.ActorOf(PieceSenderActor.PropsFor((piece, sender) => _client.Tell(ToAccess(piece), sender))).Ask<object>(message, bounded, cancel)
-            : _client.Ask<object>(ToAccess(message), bounded, cancel);
-    }
+    public Task<object> AskAsync(object message, TimeSpan patience, CancellationToken cancel) => _client.Ask<object>(ToAccess(message), patience, cancel);
+
+    public Task<object> AskLongAsync(object question, CancellationToken cancel) =>
+        LongQuestion.AskAsync(_system, question, (message, sender) => _client.Tell(ToAccess(message), sender), leavesNode: true, LongQuestionActor.Silence, cancel);
 
     private static ClusterClient.Send ToAccess(object message) => new(AccessPath, message, localAffinity: true);
 

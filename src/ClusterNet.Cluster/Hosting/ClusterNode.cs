@@ -41,7 +41,7 @@ public sealed class ClusterNode : IAsyncDisposable
         var actors = host.Services.GetRequiredService<ActorRegistry>();
         var access = actors.Get<ClusterAccess>();
         Serving = new ModelServing(actors.Get<ServingRouter>(), actors.Get<ModelRegistry>(), options.Serving);
-        Road = new LocalRoad(access, options.Seeds.Count == 0 && options.Postgres is null ? "this data directory" : "this cluster", options.Roles.Contains(Roles.Inference));
+        Road = new LocalRoad(System, access, options.Seeds.Count == 0 && options.Postgres is null ? "this data directory" : "this cluster", options.Roles.Contains(Roles.Inference));
         Cluster = new View(Road);
     }
 

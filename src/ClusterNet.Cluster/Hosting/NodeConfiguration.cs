@@ -88,7 +88,7 @@ internal static class NodeConfiguration
             }
             seed-node-timeout = 2s
             retry-unsuccessful-join-after = 2s
-            # the receptionist keeps a way back for each question for so long: see RemoteRoad
+            # the receptionist keeps the way back to who asked for so long after the last that went there
             client.receptionist.response-tunnel-receive-timeout = 600s
             log-info = off
             sharding {

@@ -28,6 +28,7 @@ internal sealed class AccessSerializer(ExtendedActorSystem system) : ProtocolSer
             "A:piece-taken",
             m => new Wire.AccessPieceTaken { Request = m.Request, Index = m.Index },
             w => new Replies.PieceTaken(w.Request, w.Index))
+        .Add<Replies.AtWork, Wire.AccessNothing>("A:at-work", _ => new Wire.AccessNothing(), _ => new Replies.AtWork())
         .Add<Replies.Unavailable, Wire.AccessUnavailable>(
             "A:unavailable",
             m => new Wire.AccessUnavailable { Reason = m.Reason },

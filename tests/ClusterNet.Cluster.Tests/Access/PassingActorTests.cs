@@ -11,12 +11,15 @@ using static ClusterNet.Cluster.Serving.ServingProtocol;
 namespace ClusterNet.Cluster.Tests.Access;
 
 /// <summary>Whoever asks a model by way of a node that does not serve it is answered as long as one node does, and told when none does any more.</summary>
-public class PassingActorTests() : TestKit(NodeConfiguration.Cluster.WithFallback(SerializationConfiguration.Config))
+public class PassingActorTests : TestKit
 {
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(60);
     private static readonly ModelVersionId Version = new("m", 1);
     private static readonly Replies.PredictFailed Leaving = new(Version, FailureKind.Unavailable, [new Fault("m:1", "the node is leaving the cluster")]);
     private static readonly Replies.PredictFailed Wrong = new(Version, FailureKind.InvalidInput, [new Fault("samples", "too few columns")]);
+
+    public PassingActorTests()
+        : base(NodeConfiguration.Cluster.WithFallback(SerializationConfiguration.Config)) => IgnoreMessages<AccessProtocol.Replies.AtWork>();
 
     [Fact]
     public async Task The_first_node_is_asked_and_what_it_says_is_the_answer()
@@ -47,7 +50,7 @@ public class PassingActorTests() : TestKit(NodeConfiguration.Cluster.WithFallbac
     {
         TestProbe[] nodes = [CreateTestProbe(), CreateTestProbe()];
         var question = new Queries.Predict(Version, new RawSamples.Array([2], new float[1 << 18], []));
-        Sys.ActorOf(PassingActor.PropsFor(question, TestActor, [.. nodes.Select((node, i) => (node.Ref.Path, $"node-{i}"))]));
+        Sys.ActorOf(PassingActor.PropsFor(question, TestActor, [.. nodes.Select((node, i) => (node.Ref.Path, $"node-{i}"))], leavesNode: true));
         await nodes[0].ExpectMsgAsync<AccessProtocol.Commands.Piece>(Patience);
         var sending = nodes[0].LastSender;
         await WatchAsync(sending);
@@ -83,7 +86,7 @@ public class PassingActorTests() : TestKit(NodeConfiguration.Cluster.WithFallbac
         var gone = CreateTestProbe();
         Sys.Stop(gone.Ref);
         var there = CreateTestProbe();
-        Sys.ActorOf(PassingActor.PropsFor(Question, TestActor, [(gone.Ref.Path, "gone"), (there.Ref.Path, "there")]));
+        Sys.ActorOf(PassingActor.PropsFor(Question, TestActor, [(gone.Ref.Path, "gone"), (there.Ref.Path, "there")], leavesNode: true));
         await there.ExpectMsgAsync<Queries.Predict>(Patience);
     }
 
@@ -92,7 +95,7 @@ public class PassingActorTests() : TestKit(NodeConfiguration.Cluster.WithFallbac
     private TestProbe[] Ask()
     {
         TestProbe[] nodes = [CreateTestProbe(), CreateTestProbe(), CreateTestProbe()];
-        Sys.ActorOf(PassingActor.PropsFor(Question, TestActor, [.. nodes.Select((node, i) => (node.Ref.Path, $"node-{i}"))]));
+        Sys.ActorOf(PassingActor.PropsFor(Question, TestActor, [.. nodes.Select((node, i) => (node.Ref.Path, $"node-{i}"))], leavesNode: true));
         return nodes;
     }
 }

@@ -9,11 +9,14 @@ using static ClusterNet.Cluster.Workers.WorkerProtocol;
 namespace ClusterNet.Cluster.Tests.Access;
 
 /// <summary>A job is prepared by a node that allows the threads that its workers want and has its data; one that lacks them or is lost is not the end of it.</summary>
-public class PreparationRouterTests() : TestKit(NodeConfiguration.Cluster.WithFallback(SerializationConfiguration.Config))
+public class PreparationRouterTests : TestKit
 {
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(60);
     private static readonly Replies.Capacity Enough = new(8, 4);
     private static readonly Replies.Prepared Plan = new(TestJobs.PlanOf(TestJobs.Xor(), TestJobs.Layout(9)));
+
+    public PreparationRouterTests()
+        : base(NodeConfiguration.Cluster.WithFallback(SerializationConfiguration.Config)) => IgnoreMessages<AccessProtocol.Replies.AtWork>();
 
     [Fact]
     public async Task The_node_that_allows_enough_prepares_the_job()

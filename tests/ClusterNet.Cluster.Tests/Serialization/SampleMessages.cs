@@ -342,6 +342,7 @@ internal sealed class SampleMessages(IActorRef actor)
         yield return new AccessProtocol.Commands.Piece("", 0, 1, 0, "", default);
         yield return new AccessProtocol.Commands.Piece("0f", 6, 7, int.MaxValue, "S:predict", new byte[] { 0, 255, 7 });
         yield return new AccessProtocol.Replies.PieceTaken("0f", int.MaxValue);
+        yield return new AccessProtocol.Replies.AtWork();
     }
 
     private static IEnumerable<Type> Nested(Type type) =>

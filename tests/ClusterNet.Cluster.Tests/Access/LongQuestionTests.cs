@@ -1,0 +1,123 @@
+using Akka.Actor;
+using Akka.Configuration;
+using Akka.TestKit;
+using Akka.TestKit.Xunit2;
+using ClusterNet.Cluster.Access;
+using ClusterNet.Cluster.Hosting;
+using ClusterNet.Cluster.Serialization;
+using ClusterNet.Cluster.Serving;
+using ClusterNet.Core.Jobs;
+using ClusterNet.Data;
+using static ClusterNet.Cluster.Access.AccessProtocol;
+
+namespace ClusterNet.Cluster.Tests.Access;
+
+/// <summary>What takes long is waited for as long as somebody is at it, however long, and no longer. Time is the test's.</summary>
+public class LongQuestionTests() : TestKit(
+    ConfigurationFactory.ParseString("akka.scheduler.implementation = \"Akka.TestKit.TestScheduler, Akka.TestKit\"").WithFallback(NodeConfiguration.Cluster).WithFallback(SerializationConfiguration.Config))
+{
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(60);
+    private static readonly TimeSpan Silence = LongQuestionActor.Silence;
+    private static readonly TimeSpan Moment = TimeSpan.FromMilliseconds(1);
+    private static readonly ServingProtocol.Queries.Predict Question = new(new ModelVersionId("m", 1), new RawSamples.Array([2], new float[] { 1, 2 }, []));
+
+    private TestScheduler Clock => (TestScheduler)Sys.Scheduler;
+
+    [Fact]
+    public async Task As_long_as_there_are_signs_of_life_the_answer_is_awaited_and_nothing_is_asked_again()
+    {
+        var node = CreateTestProbe();
+        var answer = Ask(node);
+        await node.ExpectMsgAsync("question", Patience);
+        var asking = node.LastSender;
+        for (var i = 0; i < 100; i++)
+        {
+            asking.Tell(new Replies.AtWork());
+            await TakenByAsync(asking);
+            Clock.Advance(Silence - Moment);
+        }
+        await node.ExpectNoMsgAsync(TimeSpan.Zero);
+        Assert.False(answer.IsCompleted);
+        asking.Tell("answer");
+        Assert.Equal("answer", await answer);
+    }
+
+    [Fact]
+    public async Task Who_falls_silent_is_asked_again_and_given_up_when_that_does_not_help()
+    {
+        var node = CreateTestProbe();
+        var answer = Ask(node);
+        await node.ExpectMsgAsync("question", Patience);
+        Clock.Advance(Silence);
+        await node.ExpectMsgAsync("question", Patience);
+        node.Reply(new Replies.AtWork());
+        await TakenByAsync(node.LastSender);
+        for (var unheard = 1; unheard < LongQuestionActor.MostUnheard; unheard++)
+        {
+            Clock.Advance(Silence);
+            await node.ExpectMsgAsync("question", Patience);
+            await TakenByAsync(node.LastSender);
+        }
+        Assert.False(answer.IsCompleted);
+        Clock.Advance(Silence);
+        await Assert.ThrowsAsync<AskTimeoutException>(() => answer);
+        await node.ExpectNoMsgAsync(TimeSpan.Zero);
+    }
+
+    [Fact]
+    public async Task Who_does_not_want_to_wait_any_more_does_not()
+    {
+        using var cancel = new CancellationTokenSource();
+        var node = CreateTestProbe();
+        var answer = Ask(node, cancel.Token);
+        await node.ExpectMsgAsync("question", Patience);
+        await WatchAsync(node.LastSender);
+        await cancel.CancelAsync();
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => answer);
+        await ExpectTerminatedAsync(node.LastSender, Patience);
+    }
+
+    [Fact]
+    public async Task Who_prepares_a_job_for_long_gives_signs_of_life_until_it_is_done()
+    {
+        var host = CreateTestProbe();
+        var prepare = new ClusterNet.Cluster.Workers.WorkerProtocol.Commands.Prepare(TestJobs.Xor());
+        Sys.ActorOf(PreparationRouter.PropsFor(prepare, TestActor, new Dictionary<ActorPath, string> { [host.Ref.Path] = "node" }));
+        await host.ExpectMsgAsync<ClusterNet.Cluster.Workers.WorkerProtocol.Queries.GetCapacity>(Patience);
+        host.Reply(new ClusterNet.Cluster.Workers.WorkerProtocol.Replies.Capacity(1, 8));
+        await host.ExpectMsgAsync(prepare, Patience);
+        await ExpectSignsUntilAsync(host, new ClusterNet.Cluster.Workers.WorkerProtocol.Replies.Prepared(TestJobs.PlanOf(TestJobs.Xor(), TestJobs.Layout(9))));
+    }
+
+    [Fact]
+    public async Task Who_answers_for_long_gives_signs_of_life_until_it_is_done()
+    {
+        var host = CreateTestProbe();
+        Sys.ActorOf(PassingActor.PropsFor(Question, TestActor, [(host.Ref.Path, "node")], leavesNode: false));
+        await host.ExpectMsgAsync(Question, Patience);
+        // another node's own signs are not passed on beside these
+        host.Reply(new Replies.AtWork());
+        await ExpectSignsUntilAsync(host, new ServingProtocol.Replies.PredictFailed(Question.Version, ServingProtocol.FailureKind.InvalidInput, []));
+    }
+
+    private async Task ExpectSignsUntilAsync(TestProbe host, object answer)
+    {
+        for (var i = 0; i < 100; i++)
+        {
+            Clock.Advance(SignsOfLife.Interval);
+            await ExpectMsgAsync<Replies.AtWork>(Patience);
+        }
+        await WatchAsync(host.LastSender);
+        host.Reply(answer);
+        await ExpectMsgAsync(answer, Patience);
+        await ExpectTerminatedAsync(host.LastSender, Patience);
+        Clock.Advance(3 * SignsOfLife.Interval);
+        await ExpectNoMsgAsync(TimeSpan.Zero);
+    }
+
+    /// <summary>Once it answers this it has taken what was sent before.</summary>
+    private static async Task TakenByAsync(IActorRef asking) => await asking.Ask<ActorIdentity>(new Identify(null), Patience);
+
+    private Task<object> Ask(TestProbe node, CancellationToken cancel = default) =>
+        LongQuestion.AskAsync(Sys, "question", node.Ref.Tell, leavesNode: true, Silence, cancel);
+}

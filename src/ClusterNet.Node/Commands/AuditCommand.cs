@@ -68,7 +68,7 @@ internal static class AuditCommand
             run.Screen.Line(head.ToString());
         run.Screen.ErrorLine(report.IsWhole
             ? $"{Figures.Count(report.Records)} records are whole. Keep the heads elsewhere: with --expect they show later whether the log was written anew."
-            : $"The audit log is not as it was written: {report.Faults.Count + report.Damage.Count} {(report.Faults.Count + report.Damage.Count == 1 ? "fault" : "faults")} in {Figures.Count(report.Records)} records.");
+            : $"The audit log is not as it was written: {Figures.Count(report.Faults.Count + report.Damage.Count, "fault")} in {Figures.Count(report.Records, "record")}.");
         return report.IsWhole ? ExitCode.Done : ExitCode.Failed;
     }
 

@@ -16,6 +16,10 @@ namespace ClusterNet.Node.Commands;
 /// <param name="interrupt">fires when the user wants to stop</param>
 internal sealed class CommandRun(CommandHost host, string dataDirectory, bool json, CancellationToken interrupt)
 {
+    // of a terminal, and of lines that somebody may read later
+    private static readonly TimeSpan _glance = TimeSpan.FromSeconds(1);
+    private static readonly TimeSpan _sign = TimeSpan.FromSeconds(30);
+
     /// <summary>What all commands work with.</summary>
     public CommandHost Host { get; } = host;
 
@@ -43,9 +47,35 @@ internal sealed class CommandRun(CommandHost host, string dataDirectory, bool js
         if (Remote is { } target)
             return await RemoteCluster.ConnectAsync(target.Address, target.Tls, Interrupt);
         var options = new ClusterOptions(DataDirectory, Host.Services);
-        if (Json || !Screen.IsTerminal)
-            return await Host.StartCluster(options, Interrupt);
-        return await Screen.Out.Status().Spinner(Spinner.Known.Dots).StartAsync("Starting the cluster ...", _ => Host.StartCluster(options, Interrupt));
+        return await WaitAsync("Starting the cluster", () => Host.StartCluster(options, Interrupt));
+    }
+
+    /// <summary>Waits for what may take long; whoever looks sees that, and for how long already.</summary>
+    /// <param name="what">is done, such as "Reading the data"</param>
+    /// <param name="work">begins it</param>
+    public async Task<T> WaitAsync<T>(string what, Func<Task<T>> work)
+    {
+        if (Json ? Screen.IsErrorTerminal : Screen.IsTerminal)
+        {
+            return await (Json ? Screen.Error : Screen.Out).Status().Spinner(Spinner.Known.Dots).StartAsync(Markup.Escape($"{what} ..."), status =>
+                RemindAsync(work(), _glance, time => status.Status(Markup.Escape($"{what} ... {Figures.Duration(time)}"))));
+        }
+        return await RemindAsync(work(), _sign, time => Note($"{what}: {Figures.Duration(time)} so far"));
+    }
+
+    // not beside what was asked for, which another program may read
+    private void Note(string text)
+    {
+        if (!Json)
+            Screen.ErrorLine(text);
+    }
+
+    private async Task<T> RemindAsync<T>(Task<T> work, TimeSpan interval, Action<TimeSpan> remind)
+    {
+        var started = Host.Clock.GetTimestamp();
+        while (await Task.WhenAny(work, Task.Delay(interval, Host.Clock)) != work)
+            remind(Host.Clock.GetElapsedTime(started));
+        return await work;
     }
 
     /// <summary>Prints the one document of a run under <c>--json</c>.</summary>

@@ -43,7 +43,7 @@ internal static class DatasetsCommand
             return ExitCode.Done;
         }
         var output = run.Screen.Out;
-        run.Screen.Line($"{description.Source}: {description.Kind}, {Figures.Count(description.Samples)} samples"
+        run.Screen.Line($"{description.Source}: {description.Kind}, {Figures.Count(description.Samples, "sample")}"
             + (description.Columns.Count > 0 ? $", {Figures.Count(description.Columns.Count)} columns" : ""));
         if (description.Columns.Count > 0)
             output.Write(Columns(description.Columns));

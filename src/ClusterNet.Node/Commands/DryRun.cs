@@ -32,7 +32,7 @@ internal static class DryRun
         Heading(screen, "Data");
         screen.Out.Write(Tables.Pairs(
         [
-            .. preview.Parts.Select(part => (part.Part, $"{Figures.Count(part.Samples)} samples")),
+            .. preview.Parts.Select(part => (part.Part, $"{Figures.Count(part.Samples, "sample")}")),
             ("shape of a sample", Figures.Shape(preview.SampleShape)),
             .. preview.Classes.Count == 0 ? [] : new[] { ("classes", string.Join(", ", preview.Classes.Take(20)) + (preview.Classes.Count > 20 ? ", ..." : "")) },
             ("steps in an epoch", Figures.Count(plan.StepsPerEpoch)),

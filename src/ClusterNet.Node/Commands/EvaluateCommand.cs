@@ -26,7 +26,7 @@ internal static class EvaluateCommand
         await using var cluster = await run.StartClusterAsync();
         var version = await choice.FindAsync(cluster, run.Interrupt);
         var samples = PredictCommand.ReadSamples(run, version, await PredictCommand.DataOfAsync(cluster, version, run.Interrupt), path, format);
-        var metrics = await PredictCommand.OnAsync(path, () => cluster.EvaluateAsync(version.Id, samples, run.Interrupt));
+        var metrics = await PredictCommand.OnAsync(path, () => run.WaitAsync($"Evaluating {version.Id}", () => cluster.EvaluateAsync(version.Id, samples, run.Interrupt)));
         if (run.Json)
         {
             run.Print(new JsonObject
@@ -38,7 +38,7 @@ internal static class EvaluateCommand
             });
             return ExitCode.Done;
         }
-        run.Screen.Line($"{version.Id} on {Figures.Count(samples.Count)} samples of {(path == "-" ? "standard input" : path)}");
+        run.Screen.Line($"{version.Id} on {Figures.Count(samples.Count, "sample")} of {(path == "-" ? "standard input" : path)}");
         var table = Tables.With("metric", ">value");
         foreach (var name in Figures.TableMetrics(metrics.Keys))
             table.Row(name, Figures.Metric(metrics[name]));

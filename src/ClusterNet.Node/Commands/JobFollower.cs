@@ -15,11 +15,13 @@ internal sealed class JobFollower(CommandRun run, ICluster cluster, JobId job, J
     /// <summary>Whether Ctrl-C ends the watching alone, not the job.</summary>
     public bool OnlyWatches { get; init; }
 
+    /// <summary>Since when it is under way for whoever looks.</summary>
+    public long Started { get; init; } = run.Host.Clock.GetTimestamp();
+
     /// <summary>Follows the job and gives the exit code.</summary>
     /// <param name="plot">where the loss curve is drawn at the end, or null</param>
     public async Task<int> RunAsync(string? plot)
     {
-        var started = run.Host.Clock.GetTimestamp();
         using var view = ProgressView.For(run, job, spec);
         var last = await view.ShowAsync(WatchAsync(view));
         var details = await cluster.JobAsync(job, CancellationToken.None);
@@ -29,7 +31,7 @@ internal sealed class JobFollower(CommandRun run, ICluster cluster, JobId job, J
         if (run.Json)
             run.Print(JsonDocuments.Job(details));
         else
-            JobReport.Show(run, details, run.Host.Clock.GetElapsedTime(started), picture);
+            JobReport.Show(run, details, run.Host.Clock.GetElapsedTime(Started), picture);
         return details.Progress.Status switch
         {
             JobStatus.Completed => plot is null || picture is not null ? ExitCode.Done : ExitCode.Failed,

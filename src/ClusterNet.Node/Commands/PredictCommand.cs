@@ -102,7 +102,7 @@ internal static class PredictCommand
         await using var cluster = await run.StartClusterAsync();
         var version = await choice.FindAsync(cluster, run.Interrupt);
         var samples = ReadSamples(run, version, await DataOfAsync(cluster, version, run.Interrupt), input, format);
-        var prediction = await OnAsync(input, () => cluster.PredictAsync(version.Id, samples, run.Interrupt));
+        var prediction = await OnAsync(input, () => run.WaitAsync($"Asking {version.Id}", () => cluster.PredictAsync(version.Id, samples, run.Interrupt)));
         var predictions = new Predictions(prediction);
         if (output is not null)
             AtomicFile.Write(output, Encoding.UTF8.GetBytes(Path.GetExtension(output).Equals(".json", StringComparison.OrdinalIgnoreCase) ? predictions.Json() : predictions.Csv()));
@@ -110,7 +110,7 @@ internal static class PredictCommand
         if (run.Json)
             run.Screen.Line(predictions.Json());
         else if (output is not null)
-            run.Screen.Line($"{Figures.Count(prediction.Count)} predictions of {prediction.Version} are in {output}");
+            run.Screen.Line($"{Figures.Count(prediction.Count, "prediction")} of {prediction.Version} are in {output}");
         else if (run.Screen.IsTerminal)
             Show(run.Screen, predictions);
         else

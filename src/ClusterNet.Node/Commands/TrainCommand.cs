@@ -57,11 +57,13 @@ internal static class TrainCommand
 
         try
         {
+            var spec = job!.Spec;
             if (dryRun)
-                return DryRun.Show(run, job!.Spec);
+                return DryRun.Show(run, spec);
             await using var cluster = await run.StartClusterAsync();
-            var id = await cluster.SubmitAsync(job!.Spec, run.Interrupt);
-            return detach ? Leave(run, id) : await new JobFollower(run, cluster, id, job.Spec).RunAsync(plot);
+            var started = run.Host.Clock.GetTimestamp();
+            var id = await run.WaitAsync("Reading and checking the data", () => cluster.SubmitAsync(spec, run.Interrupt));
+            return detach ? Leave(run, id) : await new JobFollower(run, cluster, id, spec) { Started = started }.RunAsync(plot);
         }
         catch (InputException error)
         {

@@ -9,6 +9,9 @@ internal static class Figures
     /// <summary>A count with separators: <c>12,430</c>.</summary>
     public static string Count(double value) => value.ToString("#,0", CultureInfo.InvariantCulture);
 
+    /// <summary>A count of something: <c>1 step</c>, <c>12,430 steps</c>.</summary>
+    public static string Count(double value, string noun) => $"{Count(value)} {noun}{(value == 1 ? "" : "s")}";
+
     /// <summary>A loss or metric with four digits that say something.</summary>
     public static string Metric(double? value) => value switch
     {

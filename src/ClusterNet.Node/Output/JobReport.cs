@@ -10,7 +10,7 @@ internal static class JobReport
     /// <summary>Tells the end of a job that was followed.</summary>
     /// <param name="run">where to write</param>
     /// <param name="job">the job</param>
-    /// <param name="elapsed">since the command started</param>
+    /// <param name="elapsed">since the job was handed in, or this command began to follow it</param>
     /// <param name="picture">the loss curve's file, or null</param>
     public static void Show(CommandRun run, JobDetails job, TimeSpan elapsed, string? picture)
     {
@@ -19,7 +19,7 @@ internal static class JobReport
         switch (job.Progress.Status)
         {
             case JobStatus.Completed when job.Result is { } result:
-                screen.Out.MarkupLine($"[green]{Tick(screen)}[/] [bold]{name}[/] completed: {Figures.Count(result.Epochs)} epochs, {Figures.Count(result.Steps)} steps, "
+                screen.Out.MarkupLine($"[green]{Tick(screen)}[/] [bold]{name}[/] completed: {Figures.Count(result.Epochs, "epoch")}, {Figures.Count(result.Steps, "step")}, "
                     + $"{Figures.Count(result.SamplesPerSecond)} samples/s, {Figures.Duration(elapsed)} in all");
                 screen.Out.Write(Tables.Metrics(result.Metrics));
                 var epoch = job.Epochs.LastOrDefault(record => record.Step == result.SelectedStep);
@@ -30,12 +30,12 @@ internal static class JobReport
                 screen.Out.MarkupLine($"[dim]Next:[/] clusternet predict {Markup.Escape(result.Version.Model)} --input FILE");
                 break;
             case JobStatus.Interrupted:
-                screen.Out.MarkupLine($"[yellow]{name}[/] interrupted after {Figures.Count(job.Progress.Step)} of {Figures.Count(job.Progress.TotalSteps)} steps; its state is saved");
+                screen.Out.MarkupLine($"[yellow]{name}[/] interrupted after {Figures.Count(job.Progress.Step)} of {Figures.Count(job.Progress.TotalSteps, "step")}; its state is saved");
                 ShowPicture(screen, picture);
                 screen.Line($"Go on with: clusternet resume {job.Summary.Job}{DataDirectoryHint(run)}");
                 break;
             case JobStatus.Cancelled:
-                screen.ErrorLine($"clusternet: {job.Summary.Job} was cancelled after {Figures.Count(job.Progress.Step)} steps; no model was registered");
+                screen.ErrorLine($"clusternet: {job.Summary.Job} was cancelled after {Figures.Count(job.Progress.Step, "step")}; no model was registered");
                 break;
             case JobStatus.Failed:
                 ShowPicture(screen, picture);

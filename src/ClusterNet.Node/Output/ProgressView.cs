@@ -64,7 +64,7 @@ internal sealed class LineProgressView(Screen screen, JobId job, string metric, 
         await foreach (var item in items)
         {
             if (last is null || (last.Status != item.Status && item.Status == JobStatus.Preparing))
-                Write(item.Status == JobStatus.Preparing ? $"{job}: preparing data and model" : $"{job}: {JsonDocuments.Word(item.Status)}, {Figures.Count(item.TotalSteps)} steps in {Figures.Count(item.TotalEpochs)} epochs");
+                Write(item.Status == JobStatus.Preparing ? $"{job}: preparing data and model" : $"{job}: {JsonDocuments.Word(item.Status)}, {Figures.Count(item.TotalSteps, "step")} in {Figures.Count(item.TotalEpochs, "epoch")}");
             pace.Note(item);
             last = item;
             var since = clock.GetElapsedTime(written);

@@ -34,6 +34,8 @@ internal sealed class Cli : IDisposable
     /// <summary>A cluster of this process and the real data and models instead of pretended ones.</summary>
     public bool IsReal { get; init; }
 
+    public TimeProvider Clock { get; init; } = TimeProvider.System;
+
     public string Input { get; init; } = "";
 
     public int ClustersStarted { get; private set; }
@@ -60,7 +62,7 @@ internal sealed class Cli : IDisposable
             },
             spec => IsReal ? ClusterNetProgram.Preview(spec, services.GetRequiredService<ModelCatalog>()) : Preview(spec),
             name => name == "CLUSTERNET_DATA_DIR" ? DataDirectory : null,
-            TimeProvider.System);
+            Clock);
         return await CommandLine.RunAsync(args, host, Interrupt.Token);
     }
 

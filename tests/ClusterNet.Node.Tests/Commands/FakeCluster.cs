@@ -32,6 +32,9 @@ internal sealed class FakeCluster : ICluster
     /// <summary>Runs before each moment of a watched job.</summary>
     public Func<JobProgress, Task> BeforeEach { get; init; } = _ => Task.CompletedTask;
 
+    /// <summary>A job is accepted once this is done.</summary>
+    public Task Preparing { get; init; } = Task.CompletedTask;
+
     /// <summary>What every call throws.</summary>
     public Exception? Broken { get; init; }
 
@@ -64,14 +67,15 @@ internal sealed class FakeCluster : ICluster
     private readonly Dictionary<string, TrafficSpec> _traffic = [];
     private readonly Dictionary<(string Model, string Label), int> _labels = [];
 
-    public Task<JobId> SubmitAsync(JobSpec spec, CancellationToken cancel = default)
+    public async Task<JobId> SubmitAsync(JobSpec spec, CancellationToken cancel = default)
     {
+        await Preparing.WaitAsync(cancel);
         Call($"submit {spec.Name}");
         if (spec.Model.Settings.ContainsKey("wrong"))
             throw new InputException("model.wrong", "no setting of this name");
         var id = new JobId($"{spec.Name}-1");
         _jobs[id] = Details(id, spec, JobStatus.Preparing, 0);
-        return Task.FromResult(id);
+        return id;
     }
 
     public Task ResumeAsync(JobId job, CancellationToken cancel = default)

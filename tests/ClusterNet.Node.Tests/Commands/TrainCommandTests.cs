@@ -2,6 +2,7 @@ using System.Text.Json;
 using ClusterNet.Cluster;
 using ClusterNet.Cluster.Training;
 using ClusterNet.Core.Jobs;
+using Microsoft.Extensions.Time.Testing;
 
 namespace ClusterNet.Node.Tests.Commands;
 
@@ -29,6 +30,22 @@ public sealed class TrainCommandTests
         Assert.Equal(0, await cli.RunAsync("train", cli.JobFile()));
         Assert.Contains("samples/s", cli.Output, StringComparison.Ordinal);
         Assert.Contains("job-1 completed", cli.Output, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task While_a_large_data_set_is_read_it_says_for_how_long_already_and_counts_that_time()
+    {
+        var clock = new FakeTimeProvider();
+        using var cli = new Cli { Clock = clock, Cluster = new FakeCluster { Preparing = Task.Delay(TimeSpan.FromMinutes(10), clock) } };
+        var running = cli.RunAsync("train", cli.JobFile());
+        while (!running.IsCompleted)
+        {
+            clock.Advance(TimeSpan.FromSeconds(1));
+            await Task.Yield();
+        }
+        Assert.Equal(0, await running);
+        Assert.Matches(@"Reading and checking the data: [\d:]+( s)? so far", cli.Error);
+        Assert.Matches(@"completed: 3 epochs, 30 steps, 12,346 samples/s, [\d:]+:\d\d in all", cli.Output);
     }
 
     [Fact]

@@ -15,7 +15,9 @@ namespace ClusterNet.Cluster.Access;
 public abstract class ActorCluster : ICluster
 {
     private static readonly TimeSpan AskTimeout = TimeSpan.FromSeconds(30);
-    private static readonly TimeSpan QueryTimeout = TimeSpan.FromSeconds(5);
+
+    // whoever is asked may die with the question: it is asked again, until another has taken its place
+    private static readonly TimeSpan OnceTimeout = TimeSpan.FromSeconds(5);
     private static readonly TimeSpan WatchPatience = TimeSpan.FromMinutes(3);
     private static readonly TimeSpan WatchInterval = TimeSpan.FromMilliseconds(200);
 
@@ -32,7 +34,7 @@ public abstract class ActorCluster : ICluster
         var prepared = await AskLongAsync(new WorkerProtocol.Commands.Prepare(spec), cancel).ConfigureAwait(false);
         if (prepared is WorkerProtocol.Replies.Rejected rejected)
             throw new InputException(rejected.Faults);
-        var allocated = await AskAsync<TrainingProtocol.Replies.Allocated>(new TrainingProtocol.Commands.Allocate(spec.Name), cancel).ConfigureAwait(false);
+        var allocated = await AskAsync<TrainingProtocol.Replies.Allocated>(new TrainingProtocol.Commands.Allocate(spec.Name) { Request = Guid.NewGuid().ToString("N") }, cancel).ConfigureAwait(false);
         var plan = Expect<WorkerProtocol.Replies.Prepared>(prepared).Plan;
         activity?.SetTag(TelemetryNames.Tags.Job, allocated.Job.Value);
         await AskAsync<TrainingProtocol.Replies.Accepted>(new TrainingProtocol.Commands.Submit(allocated.Job, spec, plan) { Trace = activity?.Id }, cancel).ConfigureAwait(false);
@@ -41,7 +43,7 @@ public abstract class ActorCluster : ICluster
 
     /// <inheritdoc/>
     public Task ResumeAsync(JobId job, CancellationToken cancel = default) =>
-        CommandAsync(job, new TrainingProtocol.Commands.Resume(job), cancel);
+        CommandAsync(job, new TrainingProtocol.Commands.Resume(job), status => status is JobStatus.Preparing or JobStatus.Training, cancel);
 
     /// <inheritdoc/>
     public async Task InterruptAsync(JobId job, CancellationToken cancel = default)
@@ -64,7 +66,7 @@ public abstract class ActorCluster : ICluster
 
     /// <inheritdoc/>
     public Task CancelAsync(JobId job, CancellationToken cancel = default) =>
-        CommandAsync(job, new TrainingProtocol.Commands.Cancel(job), cancel);
+        CommandAsync(job, new TrainingProtocol.Commands.Cancel(job), status => status == JobStatus.Cancelled, cancel);
 
     /// <inheritdoc/>
     public async IAsyncEnumerable<JobProgress> WatchAsync(JobId job, [EnumeratorCancellation] CancellationToken cancel = default)
@@ -72,7 +74,7 @@ public abstract class ActorCluster : ICluster
         await RequireAsync(job, cancel).ConfigureAwait(false);
         while (true)
         {
-            var progress = Expect<JobProgress>(await QueryAsync(new TrainingProtocol.Queries.GetProgress(job), WatchPatience, cancel).ConfigureAwait(false));
+            var progress = Expect<JobProgress>(await AskAsync(new TrainingProtocol.Queries.GetProgress(job), WatchPatience, cancel).ConfigureAwait(false));
             yield return progress;
             if (progress.Status is not (JobStatus.Preparing or JobStatus.Training))
                 yield break;
@@ -88,7 +90,7 @@ public abstract class ActorCluster : ICluster
         foreach (var id in ids)
         {
             // an id is given out just before its job is submitted: in between there is nothing to tell
-            if (await QueryAsync(new TrainingProtocol.Queries.GetDetails(id), AskTimeout, cancel).ConfigureAwait(false) is JobDetails details)
+            if (await AskAsync(new TrainingProtocol.Queries.GetDetails(id), AskTimeout, cancel).ConfigureAwait(false) is JobDetails details)
                 summaries.Add(details.Summary);
         }
         return summaries;
@@ -98,7 +100,7 @@ public abstract class ActorCluster : ICluster
     public async Task<JobDetails> JobAsync(JobId job, CancellationToken cancel = default)
     {
         await RequireAsync(job, cancel).ConfigureAwait(false);
-        return Expect<JobDetails>(await QueryAsync(new TrainingProtocol.Queries.GetDetails(job), AskTimeout, cancel).ConfigureAwait(false));
+        return Expect<JobDetails>(await AskAsync(new TrainingProtocol.Queries.GetDetails(job), AskTimeout, cancel).ConfigureAwait(false));
     }
 
     /// <inheritdoc/>
@@ -137,7 +139,7 @@ public abstract class ActorCluster : ICluster
 
     /// <inheritdoc/>
     public async Task<IReadOnlyList<ModelVersionId>> DeleteModelAsync(string model, int? version, CancellationToken cancel = default) =>
-        await AskAsync(new ModelProtocol.Commands.Delete(model, version), AskTimeout, cancel).ConfigureAwait(false) switch
+        await AskOnceAsync(new ModelProtocol.Commands.Delete(model, version), cancel).ConfigureAwait(false) switch
         {
             ModelProtocol.Replies.Deleted deleted => deleted.Versions,
             ModelProtocol.Replies.Unknown unknown => throw new InputException([unknown.Fault]),
@@ -212,10 +214,26 @@ public abstract class ActorCluster : ICluster
     private async Task<Prediction> PredictOnceAsync(ModelVersionId version, RawSamples samples, string? trace, CancellationToken cancel) => Answered<Prediction>(
         await AskLongAsync(new ServingProtocol.Queries.Predict(version, samples) { Trace = trace }, cancel).ConfigureAwait(false));
 
-    private async Task CommandAsync(JobId job, TrainingProtocol.IJobMessage command, CancellationToken cancel)
+    /// <summary>Tells a coordinator what it refuses the second time; where its answer is lost, the job's status tells.</summary>
+    private async Task CommandAsync(JobId job, TrainingProtocol.IJobMessage command, Func<JobStatus, bool> isDone, CancellationToken cancel)
     {
         await RequireAsync(job, cancel).ConfigureAwait(false);
-        Expect<TrainingProtocol.Replies.Accepted>(await AskAsync(command, AskTimeout, cancel).ConfigureAwait(false));
+        for (var left = AskTimeout; ; left -= OnceTimeout)
+        {
+            try
+            {
+                Expect<TrainingProtocol.Replies.Accepted>(await _road.AskAsync(command, OnceTimeout, cancel).ConfigureAwait(false));
+                return;
+            }
+            catch (AskTimeoutException exception)
+            {
+                cancel.ThrowIfCancellationRequested();
+                if (isDone((await AskAsync<JobProgress>(new TrainingProtocol.Queries.GetProgress(job), cancel).ConfigureAwait(false)).Status))
+                    return;
+                if (left <= OnceTimeout)
+                    throw NoAnswer(command, AskTimeout, exception);
+            }
+        }
     }
 
     private async Task<IReadOnlyList<JobId>> IdsAsync(CancellationToken cancel) =>
@@ -238,17 +256,38 @@ public abstract class ActorCluster : ICluster
     private async Task<T> AskAsync<T>(object message, CancellationToken cancel) =>
         Expect<T>(await AskAsync(message, AskTimeout, cancel).ConfigureAwait(false));
 
+    /// <summary>Asks what asking twice does not change, again and again: who dies takes the questions in its mailbox along.</summary>
     private async Task<object> AskAsync(object message, TimeSpan patience, CancellationToken cancel)
+    {
+        for (var left = patience; ; left -= OnceTimeout)
+        {
+            try
+            {
+                return await _road.AskAsync(message, OnceTimeout, cancel).ConfigureAwait(false);
+            }
+            catch (AskTimeoutException exception)
+            {
+                cancel.ThrowIfCancellationRequested();
+                if (left <= OnceTimeout)
+                    throw NoAnswer(message, patience, exception);
+            }
+        }
+    }
+
+    private async Task<object> AskOnceAsync(object message, CancellationToken cancel)
     {
         try
         {
-            return await _road.AskAsync(message, patience, cancel).ConfigureAwait(false);
+            return await _road.AskAsync(message, AskTimeout, cancel).ConfigureAwait(false);
         }
         catch (AskTimeoutException exception)
         {
-            throw new ClusterException($"no answer to {message.GetType().Name} within {patience.TotalSeconds:0} s from {_road.Place}; the log of the node says more", exception);
+            throw NoAnswer(message, AskTimeout, exception);
         }
     }
+
+    private ClusterException NoAnswer(object message, TimeSpan patience, AskTimeoutException exception) =>
+        new($"no answer to {message.GetType().Name} within {patience.TotalSeconds:0} s from {_road.Place}; the log of the node says more", exception);
 
     /// <summary>Asks what changes nothing and may take long: who asks decides how long to wait, as long as somebody is at it.</summary>
     private async Task<object> AskLongAsync(object question, CancellationToken cancel)
@@ -261,23 +300,6 @@ public abstract class ActorCluster : ICluster
         {
             throw new ClusterException($"nobody in {_road.Place} is at work on {question.GetType().Name} any more, and asking again did not help; the log of the node says more", exception);
         }
-    }
-
-    /// <summary>Asks a job's coordinator what asking twice does not change. A coordinator that dies takes the questions in its mailbox along: they are asked again.</summary>
-    private async Task<object> QueryAsync(TrainingProtocol.IJobMessage query, TimeSpan patience, CancellationToken cancel)
-    {
-        for (var left = patience - QueryTimeout; left > TimeSpan.Zero; left -= QueryTimeout)
-        {
-            try
-            {
-                return await _road.AskAsync(query, QueryTimeout, cancel).ConfigureAwait(false);
-            }
-            catch (AskTimeoutException)
-            {
-                cancel.ThrowIfCancellationRequested();
-            }
-        }
-        return await AskAsync(query, QueryTimeout, cancel).ConfigureAwait(false);
     }
 
     private static T Expect<T>(object answer) => answer switch

@@ -27,7 +27,10 @@ internal sealed class TrainingSerializer(ExtendedActorSystem system) : ProtocolS
         .Add<Commands.Cancel, Wire.JobOnly>("T:cancel", m => ToWire(m.Job), w => new Commands.Cancel(new JobId(w.Job)))
         .Add<Commands.Nudge, Wire.JobOnly>("T:nudge", m => ToWire(m.Job), w => new Commands.Nudge(new JobId(w.Job)))
         .Add<Commands.Note, Wire.JobNote>("T:note", m => new Wire.JobNote { Job = m.Job.Value, IsUnderWay = m.IsUnderWay }, w => new Commands.Note(new JobId(w.Job), w.IsUnderWay))
-        .Add<Commands.Allocate, Wire.JobAllocate>("T:allocate", m => new Wire.JobAllocate { Name = m.Name }, w => new Commands.Allocate(w.Name))
+        .Add<Commands.Allocate, Wire.JobAllocate>(
+            "T:allocate",
+            m => new Wire.JobAllocate { Name = m.Name, Request = m.Request },
+            w => new Commands.Allocate(w.Name) { Request = w.Request })
         .Add<Queries.GetDetails, Wire.JobOnly>("T:get-details", m => ToWire(m.Job), w => new Queries.GetDetails(new JobId(w.Job)))
         .Add<Queries.GetProgress, Wire.JobOnly>("T:get-progress", m => ToWire(m.Job), w => new Queries.GetProgress(new JobId(w.Job)))
         .Add<Queries.ListJobs, Wire.JobList>("T:list", _ => new Wire.JobList(), _ => new Queries.ListJobs());
@@ -152,7 +155,9 @@ internal sealed class TrainingSerializer(ExtendedActorSystem system) : ProtocolS
             },
             w => new Events.JobEnded(Statuses.FromWire(w.Status), w.HasFailure ? w.Failure : null, w.At.FromWire()))
         .Add<Events.JobAllocated, Wire.JobAllocated>(
-            "T:id-given", m => new Wire.JobAllocated { Job = m.Job.Value, At = m.At.ToWire() }, w => new Events.JobAllocated(new JobId(w.Job), w.At.FromWire()))
+            "T:id-given",
+            m => new Wire.JobAllocated { Job = m.Job.Value, At = m.At.ToWire(), Request = m.Request },
+            w => new Events.JobAllocated(new JobId(w.Job), w.At.FromWire()) { Request = w.Request })
         .Add<Events.JobNoted, Wire.JobNoted>(
             "T:job-noted",
             m => new Wire.JobNoted { Job = m.Job.Value, IsUnderWay = m.IsUnderWay, At = m.At.ToWire() },

@@ -20,6 +20,7 @@ internal sealed class JobDirectoryActor : ReceivePersistentActor, IWithTimers
     private readonly Func<ActorSystem, ICanTell> _region;
     private readonly List<JobId> _jobs = [];
     private readonly HashSet<JobId> _known = [];
+    private readonly Dictionary<string, JobId> _requests = [];
     private readonly HashSet<JobId> _underWay = [];
     private readonly Dictionary<JobId, int> _unanswered = [];
 
@@ -33,11 +34,7 @@ internal sealed class JobDirectoryActor : ReceivePersistentActor, IWithTimers
             if (resumesByItself)
                 Apply(noted);
         });
-        Command<Commands.Allocate>(allocate => Persist(new Events.JobAllocated(FreeId(allocate.Name), time.GetUtcNow()), allocated =>
-        {
-            Apply(allocated);
-            Sender.Tell(new Replies.Allocated(allocated.Job));
-        }));
+        Command<Commands.Allocate>(allocate => Allocate(allocate, time));
         Command<Commands.Note>(note => Note(note, time));
         Command<Queries.ListJobs>(_ => Sender.Tell(new Replies.Jobs([.. _jobs])));
         Command<Tick>(_ => Nudge());
@@ -71,6 +68,20 @@ internal sealed class JobDirectoryActor : ReceivePersistentActor, IWithTimers
     {
         base.PreStart();
         Timers.StartPeriodicTimer(Tick.Nudge, Tick.Nudge, NudgeInterval);
+    }
+
+    private void Allocate(Commands.Allocate allocate, TimeProvider time)
+    {
+        if (_requests.TryGetValue(allocate.Request, out var given))
+        {
+            Sender.Tell(new Replies.Allocated(given));
+            return;
+        }
+        Persist(new Events.JobAllocated(FreeId(allocate.Name), time.GetUtcNow()) { Request = allocate.Request }, allocated =>
+        {
+            Apply(allocated);
+            Sender.Tell(new Replies.Allocated(allocated.Job));
+        });
     }
 
     private void Note(Commands.Note note, TimeProvider time)
@@ -113,6 +124,8 @@ internal sealed class JobDirectoryActor : ReceivePersistentActor, IWithTimers
     {
         if (_known.Add(allocated.Job))
             _jobs.Add(allocated.Job);
+        if (allocated.Request.Length > 0)
+            _requests[allocated.Request] = allocated.Job;
     }
 
     private void Apply(Events.JobNoted noted)

@@ -50,7 +50,11 @@ public static class TrainingProtocol
         }
 
         /// <summary>To the directory: a free id for a job of this name. Answered by <see cref="Replies.Allocated"/>.</summary>
-        public sealed record Allocate(string Name);
+        public sealed record Allocate(string Name)
+        {
+            /// <summary>Drawn by who asks: for the same request the same id is given, however often it is asked for. Empty: each time another.</summary>
+            public string Request { get; init; } = string.Empty;
+        }
     }
 
     /// <summary>What a coordinator or the directory is asked.</summary>
@@ -153,7 +157,11 @@ public static class TrainingProtocol
         public sealed record JobEnded(JobStatus Status, string? Failure, DateTimeOffset At);
 
         /// <summary>Of the directory: an id was given out.</summary>
-        public sealed record JobAllocated(JobId Job, DateTimeOffset At);
+        public sealed record JobAllocated(JobId Job, DateTimeOffset At)
+        {
+            /// <summary>As asked for; empty where the request had no name.</summary>
+            public string Request { get; init; } = string.Empty;
+        }
 
         /// <summary>Of the directory: a job is under way, or at rest.</summary>
         public sealed record JobNoted(JobId Job, bool IsUnderWay, DateTimeOffset At);

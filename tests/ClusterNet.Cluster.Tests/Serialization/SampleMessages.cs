@@ -235,6 +235,7 @@ internal sealed class SampleMessages(IActorRef actor)
         yield return new TrainingProtocol.Events.JobEnded(JobStatus.Failed, "no more memory", Time);
         yield return new TrainingProtocol.Events.JobEnded(JobStatus.Cancelled, null, Time);
         yield return new TrainingProtocol.Events.JobAllocated(Job, Time);
+        yield return new TrainingProtocol.Events.JobAllocated(Job, Time) { Request = "0f" };
     }
 
     private static IEnumerable<object> Models()

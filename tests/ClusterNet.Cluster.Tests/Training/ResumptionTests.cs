@@ -90,6 +90,23 @@ public sealed class ResumptionTests : CoordinatorTests
         Assert.Equal(2, (await patient.Ask<Replies.Jobs>(new Queries.ListJobs())).Ids.Count);
     }
 
+    [Fact]
+    public async Task One_request_has_one_id_however_often_it_is_asked_for_and_whoever_is_the_directory()
+    {
+        var region = CreateTestProbe();
+        var request = new Commands.Allocate("a") { Request = "0f" };
+        var directory = Sys.ActorOf(JobDirectoryActor.PropsFor(_ => region.Ref, resumesByItself: true, TimeProvider.System));
+        // the second comes while the first is written
+        var ids = await Task.WhenAll(directory.Ask<Replies.Allocated>(request), directory.Ask<Replies.Allocated>(request), directory.Ask<Replies.Allocated>(request with { Request = "f0" }));
+        Assert.Equal(["a-1", "a-1", "a-2"], ids.Select(allocated => allocated.Job.Value));
+        await KillAsync(directory);
+
+        var successor = Sys.ActorOf(JobDirectoryActor.PropsFor(_ => region.Ref, resumesByItself: true, TimeProvider.System));
+        Assert.Equal("a-1", (await successor.Ask<Replies.Allocated>(request)).Job.Value);
+        Assert.Equal("a-3", (await successor.Ask<Replies.Allocated>(new Commands.Allocate("a"))).Job.Value);
+        Assert.Equal("a-4", (await successor.Ask<Replies.Allocated>(new Commands.Allocate("a"))).Job.Value);
+    }
+
     private static async Task<JobStatus> StatusAsync(IActorRef coordinator) => (await coordinator.Ask<JobProgress>(new Queries.GetProgress(TestJobs.Id))).Status;
 
     private async Task KillAsync(IActorRef actor)

@@ -6,12 +6,13 @@ using ClusterNet.Core.Faults;
 namespace ClusterNet.Cluster.Access;
 
 /// <summary>
-/// Finds a node that prepares a job: one that allows its workers as many torch threads as they want, and has its data. Where a node lacks them or is lost, the next one is asked; where none can, the job is refused.
+/// Finds a node that prepares a job: one that allows its workers as many torch threads as they want, and has its data. Nodes whose processors round otherwise than that one's are left out of the job, so that it is one of the kind
+/// that most workers are of, the same one whoever answers first. Where a node lacks the data or is lost, the next one is asked; where none can, the job is refused.
 /// To read the data may take long: meanwhile there are signs of life. Lives for one job.
 /// </summary>
 internal sealed class PreparationRouter : ReceiveActor, IWithTimers
 {
-    /// <summary>After it nodes that said nothing are asked once more.</summary>
+    /// <summary>After it nodes that said nothing are asked once more, and not waited for where others can prepare the job.</summary>
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(3);
 
     /// <summary>Nobody waits longer than it takes the cluster to find out that a node is lost.</summary>
@@ -21,22 +22,24 @@ internal sealed class PreparationRouter : ReceiveActor, IWithTimers
     private readonly IActorRef _client;
     private readonly IReadOnlyDictionary<ActorPath, string> _hosts;
     private readonly Dictionary<ActorPath, int> _threads = [];
-    private readonly Queue<IActorRef> _able = [];
+    private readonly List<Candidate> _able = [];
     private readonly List<(string Node, WorkerProtocol.Replies.Rejected Why)> _refusals = [];
     private readonly List<ActorPath> _lost = [];
     private readonly ICancelable _signsOfLife;
     private IActorRef? _preparing;
     private int _questions;
+    private bool _isOverdue;
 
     public PreparationRouter(WorkerProtocol.Commands.Prepare prepare, IActorRef client, IReadOnlyDictionary<ActorPath, string> hosts)
     {
         (_prepare, _client, _hosts) = (prepare, client, hosts);
         _signsOfLife = SignsOfLife.Start(Context, client);
         Receive<WorkerProtocol.Replies.Capacity>(Answered);
+        Receive<WorkerProtocol.Replies.Trial>(Tried);
         Receive<WorkerProtocol.Replies.Prepared>(End);
         Receive<WorkerProtocol.Replies.Rejected>(Refused);
         Receive<Terminated>(lost => Lost(lost.ActorRef));
-        Receive<Tick>(_ => AskSilent());
+        Receive<Tick>(_ => Overdue());
     }
 
     private enum Tick
@@ -65,6 +68,13 @@ internal sealed class PreparationRouter : ReceiveActor, IWithTimers
 
     protected override void PostStop() => _signsOfLife.Cancel();
 
+    private void Overdue()
+    {
+        _isOverdue = true;
+        Next();
+        AskSilent();
+    }
+
     private void AskSilent()
     {
         if (_preparing is not null)
@@ -84,19 +94,46 @@ internal sealed class PreparationRouter : ReceiveActor, IWithTimers
         if (!_threads.TryAdd(Sender.Path, capacity.ThreadsPerWorker))
             return;
         if (capacity.ThreadsPerWorker >= Wanted && capacity.Workers > 0)
-            _able.Enqueue(Context.Watch(Sender));
+        {
+            _able.Add(new Candidate(Context.Watch(Sender), capacity.Workers));
+            if (_hosts.Count > 1)
+                Sender.Tell(new WorkerProtocol.Queries.GetTrial(), Self);
+        }
+        Next();
+    }
+
+    private void Tried(WorkerProtocol.Replies.Trial trial)
+    {
+        var index = _able.FindIndex(candidate => candidate.Host.Equals(Sender));
+        if (index >= 0)
+            _able[index] = _able[index] with { Trial = trial.Sha256 };
         Next();
     }
 
     private void Next()
     {
-        if (_preparing is not null)
+        var isAwaiting = Silent.Any() || (_able.Count > 1 && _able.Any(candidate => candidate.Trial is null));
+        if (_preparing is not null || (isAwaiting && !_isOverdue))
             return;
-        if (_able.TryDequeue(out _preparing))
+        if (Best() is { } best)
+        {
+            _able.Remove(best);
+            _preparing = best.Host;
             _preparing.Tell(_prepare, Self);
+        }
         else if (!Silent.Any())
+        {
             GiveUp();
+        }
     }
+
+    /// <summary>Of the kind that most workers are of; where two kinds have as many, by what their trials say.</summary>
+    private Candidate? Best() => _able
+        .GroupBy(candidate => candidate.Trial ?? string.Empty)
+        .OrderBy(kind => kind.Key.Length == 0)
+        .ThenByDescending(kind => kind.Sum(candidate => (long)candidate.Workers))
+        .ThenBy(kind => kind.Key, StringComparer.Ordinal)
+        .FirstOrDefault()?.First();
 
     private void Refused(WorkerProtocol.Replies.Rejected rejected)
     {
@@ -115,9 +152,9 @@ internal sealed class PreparationRouter : ReceiveActor, IWithTimers
     private void Lost(IActorRef host)
     {
         _lost.Add(host.Path);
-        if (!host.Equals(_preparing))
-            return;
-        _preparing = null;
+        _able.RemoveAll(candidate => candidate.Host.Equals(host));
+        if (host.Equals(_preparing))
+            _preparing = null;
         Next();
     }
 
@@ -152,5 +189,14 @@ internal sealed class PreparationRouter : ReceiveActor, IWithTimers
     {
         _client.Tell(answer);
         Context.Stop(Self);
+    }
+
+    /// <summary>A node that could prepare the job.</summary>
+    /// <param name="Host">its worker host</param>
+    /// <param name="Workers">the most that it has for one job</param>
+    private sealed record Candidate(IActorRef Host, int Workers)
+    {
+        /// <summary>What tells the kind of its processor; null until it is known.</summary>
+        public string? Trial { get; init; }
     }
 }

@@ -77,7 +77,8 @@ internal sealed class WorkerSerializer(ExtendedActorSystem system) : ProtocolSer
             w => new Commands.Digest(new JobId(w.Job), new Generation(w.Generation), w.Selection.FromWire()))
         .Add<Commands.Dismiss, Wire.WorkerJob>("W:dismiss", m => new Wire.WorkerJob { Job = m.Job.Value }, w => new Commands.Dismiss(new JobId(w.Job)))
         .Add<Commands.Release, Wire.WorkerJob>("W:release", m => new Wire.WorkerJob { Job = m.Job.Value }, w => new Commands.Release(new JobId(w.Job)))
-        .Add<Queries.GetCapacity, Wire.WorkerGetCapacity>("W:get-capacity", _ => new Wire.WorkerGetCapacity(), _ => new Queries.GetCapacity());
+        .Add<Queries.GetCapacity, Wire.WorkerGetCapacity>("W:get-capacity", _ => new Wire.WorkerGetCapacity(), _ => new Queries.GetCapacity())
+        .Add<Queries.GetTrial, Wire.WorkerGetCapacity>("W:get-trial", _ => new Wire.WorkerGetCapacity(), _ => new Queries.GetTrial());
 
     private static CodecTable Replied(CodecTable table) => table
         .Add<Replies.Prepared, Wire.WorkerPrepared>(
@@ -90,6 +91,7 @@ internal sealed class WorkerSerializer(ExtendedActorSystem system) : ProtocolSer
             "W:capacity",
             m => new Wire.WorkerCapacity { Workers = m.Workers, ThreadsPerWorker = m.ThreadsPerWorker },
             w => new Replies.Capacity(w.Workers, w.ThreadsPerWorker))
+        .Add<Replies.Trial, Wire.WorkerTrial>("W:trial", m => new Wire.WorkerTrial { Sha256 = m.Sha256 }, w => new Replies.Trial(w.Sha256))
         .Add<Replies.Enlisted, Wire.WorkerJob>("W:enlisted", m => new Wire.WorkerJob { Job = m.Job.Value }, w => new Replies.Enlisted(new JobId(w.Job)))
         .Add<Replies.Reached, Wire.WorkerReached>(
             "W:reached",

@@ -21,12 +21,16 @@ internal sealed class WorkerHostActor : ReceiveActor
     private readonly Dictionary<JobId, List<IActorRef>> _workers = [];
     private readonly HashSet<IActorRef> _asking = [];
     private readonly List<IActorRef> _awaitingLeave = [];
+    private readonly List<IActorRef> _awaitingTrial = [];
+    private Replies.Trial? _trial;
     private bool _leaves;
 
     public WorkerHostActor(ModelCatalog catalog, Replies.Capacity capacity, DataFolders folders)
     {
         (_catalog, _capacity, _data) = (catalog, capacity, new JobData(folders));
         Receive<Queries.GetCapacity>(_ => TellCapacity());
+        Receive<Queries.GetTrial>(_ => TellTrial());
+        Receive<Replies.Trial>(trial => Tried(trial));
         Receive<Commands.Leave>(_ => Leave());
         Receive<Commands.Prepare>(prepare => Context.ActorOf(PreparerActor.PropsFor(_catalog, _data)).Forward(prepare));
         Receive<Commands.Enlist>(Enlist);
@@ -53,6 +57,27 @@ internal sealed class WorkerHostActor : ReceiveActor
         if (_asking.Add(Sender))
             Context.Watch(Sender);
         Sender.Tell(_leaves ? _capacity with { Workers = 0 } : _capacity);
+    }
+
+    /// <summary>Tried when somebody asks for the first time: it takes libtorch.</summary>
+    private void TellTrial()
+    {
+        if (_trial is not null)
+        {
+            Sender.Tell(_trial);
+            return;
+        }
+        _awaitingTrial.Add(Sender);
+        if (_awaitingTrial.Count == 1)
+            Context.ActorOf(TrialActor.Props).Tell(new Queries.GetTrial());
+    }
+
+    private void Tried(Replies.Trial trial)
+    {
+        _trial = trial;
+        foreach (var waiting in _awaitingTrial)
+            waiting.Tell(trial);
+        _awaitingTrial.Clear();
     }
 
     /// <summary>Coordinators open generations without the workers here, and then let them go.</summary>
@@ -94,6 +119,33 @@ internal sealed class WorkerHostActor : ReceiveActor
         foreach (var worker in workers)
             Context.Stop(worker);
         TellWhenLeft();
+    }
+
+    /// <summary>Tries the processor on a thread of its own, answers and stops.</summary>
+    private sealed class TrialActor : ReceiveActor
+    {
+        public TrialActor() => Receive<Queries.GetTrial>(_ =>
+        {
+            Sender.Tell(new Replies.Trial(Try()));
+            Context.Stop(Self);
+        });
+
+        public static Props Props { get; } = Akka.Actor.Props.Create<TrialActor>().WithDispatcher(Hosting.Dispatchers.Compute);
+
+        private static string Try()
+        {
+            try
+            {
+                return ProcessorTrial.Sha256();
+            }
+#pragma warning disable CA1031 // without libtorch no job can be prepared here: the reason is told then
+            catch (Exception exception)
+#pragma warning restore CA1031
+            {
+                Context.GetLogger().Warning(exception, "This node's processor can't be tried");
+                return string.Empty;
+            }
+        }
     }
 
     /// <summary>Prepares one job on a thread of its own and answers. For a while it keeps what it has read, until the job's workers come for it, so that nothing is read twice; then it stops.</summary>

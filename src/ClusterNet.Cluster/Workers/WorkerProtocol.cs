@@ -106,6 +106,9 @@ public static class WorkerProtocol
     {
         /// <summary>How many workers it can have; also asked to see whether it is there. Answered by <see cref="Replies.Capacity"/>, now and whenever that changes.</summary>
         public sealed record GetCapacity;
+
+        /// <summary>To a host: what kind of processor its node has, see <c>ProcessorTrial</c>. Answered by <see cref="Replies.Trial"/>.</summary>
+        public sealed record GetTrial;
     }
 
     /// <summary>What a host or a worker answers.</summary>
@@ -125,6 +128,10 @@ public static class WorkerProtocol
         /// <param name="Workers">the most workers of one job; 0 while it leaves</param>
         /// <param name="ThreadsPerWorker">the most torch threads of one</param>
         public sealed record Capacity(int Workers, int ThreadsPerWorker);
+
+        /// <summary>Nodes that say the same are of one kind.</summary>
+        /// <param name="Sha256">lower-case hexadecimal; empty where it can't be told</param>
+        public sealed record Trial(string Sha256);
 
         /// <summary>The host has no workers any more.</summary>
         public sealed record Left : INoSerializationVerificationNeeded;

@@ -69,8 +69,8 @@ public class PreparationRouterTests : TestKit
         var (without, with) = (CreateTestProbe(), CreateTestProbe());
         Route(Job(1), without, with);
         await AnswerAsync(without, Enough);
-        await without.ExpectMsgAsync<Commands.Prepare>(Patience);
         await AnswerAsync(with, Enough);
+        await without.ExpectMsgAsync<Commands.Prepare>(Patience);
         without.Reply(Lacking("not here"));
         await with.ExpectMsgAsync<Commands.Prepare>(Patience);
         with.Reply(Plan);
@@ -83,8 +83,9 @@ public class PreparationRouterTests : TestKit
         TestProbe[] nodes = [CreateTestProbe(), CreateTestProbe()];
         Route(Job(1), nodes);
         foreach (var node in nodes)
-        {
             await AnswerAsync(node, Enough);
+        foreach (var node in nodes)
+        {
             await node.ExpectMsgAsync<Commands.Prepare>(Patience);
             node.Reply(Lacking("not here"));
         }
@@ -111,12 +112,73 @@ public class PreparationRouterTests : TestKit
         var (first, second) = (CreateTestProbe(), CreateTestProbe());
         Route(Job(1), first, second);
         await AnswerAsync(first, Enough);
-        await first.ExpectMsgAsync<Commands.Prepare>(Patience);
         await AnswerAsync(second, Enough);
+        await first.ExpectMsgAsync<Commands.Prepare>(Patience);
         Sys.Stop(first.Ref);
         await second.ExpectMsgAsync<Commands.Prepare>(Patience);
         Sys.Stop(second.Ref);
         Assert.StartsWith("no node prepared the job: node-0, node-1 did not answer or ended meanwhile", (await ExpectMsgAsync<AccessProtocol.Replies.Unavailable>(Patience)).Reason, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_node_that_is_lost_before_its_turn_is_not_asked()
+    {
+        var (first, second) = (CreateTestProbe(), CreateTestProbe());
+        Route(Job(1), first, second);
+        await AnswerAsync(first, Enough);
+        await AnswerAsync(second, Enough);
+        await first.ExpectMsgAsync<Commands.Prepare>(Patience);
+        Sys.Stop(second.Ref);
+        first.Reply(Lacking("not here"));
+        Assert.Equal("not here (on node-0)", Assert.Single((await ExpectMsgAsync<Replies.Rejected>(Patience)).Faults).Message);
+    }
+
+    /// <summary>In each order in which they may answer.</summary>
+    [Theory]
+    [InlineData(0, 1, 2)]
+    [InlineData(0, 2, 1)]
+    [InlineData(1, 0, 2)]
+    [InlineData(1, 2, 0)]
+    [InlineData(2, 0, 1)]
+    [InlineData(2, 1, 0)]
+    public async Task A_node_prepares_whose_kind_most_workers_are_of(params int[] order)
+    {
+        TestProbe[] nodes = [CreateTestProbe(), CreateTestProbe(), CreateTestProbe()];
+        Route(Job(1), nodes);
+        (int Workers, string Trial)[] says = [(8, "0d"), (5, "f0"), (4, "f0")];
+        foreach (var i in order)
+            await AnswerAsync(nodes[i], new Replies.Capacity(says[i].Workers, 4), says[i].Trial);
+        var first = nodes[order.First(i => i > 0)];
+        await first.ExpectMsgAsync<Commands.Prepare>(Patience);
+        first.Reply(Lacking("not here"));
+        // without that one the other kind has more
+        await nodes[0].ExpectMsgAsync<Commands.Prepare>(Patience);
+    }
+
+    [Theory]
+    [InlineData("0d", "f0", 0)]
+    [InlineData("f0", "0d", 1)]
+    [InlineData("", "f0", 1)]
+    public async Task Where_two_kinds_have_as_many_it_is_always_the_same(string first, string second, int prepares)
+    {
+        TestProbe[] nodes = [CreateTestProbe(), CreateTestProbe()];
+        Route(Job(1), nodes);
+        await AnswerAsync(nodes[0], Enough, first);
+        await AnswerAsync(nodes[1], Enough, second);
+        await nodes[prepares].ExpectMsgAsync<Commands.Prepare>(Patience);
+        nodes[prepares].Reply(Plan);
+        await ExpectMsgAsync<Replies.Prepared>(Patience);
+        await nodes[1 - prepares].ExpectNoMsgAsync(TimeSpan.Zero);
+    }
+
+    [Fact]
+    public async Task A_node_whose_kind_is_not_known_in_time_is_not_waited_for()
+    {
+        var (untold, told) = (CreateTestProbe(), CreateTestProbe());
+        Route(Job(1), untold, told);
+        await AnswerAsync(untold, Enough, trial: null);
+        await AnswerAsync(told, new Replies.Capacity(1, 4));
+        await told.ExpectMsgAsync<Commands.Prepare>(Patience);
     }
 
     private static Replies.Rejected Lacking(string message) => new([new Fault("data.source", message)]) { IsOfNode = true };
@@ -130,9 +192,14 @@ public class PreparationRouterTests : TestKit
     private void Route(Commands.Prepare prepare, params TestProbe[] hosts) =>
         Sys.ActorOf(PreparationRouter.PropsFor(prepare, TestActor, hosts.Select((host, i) => (host.Ref.Path, $"node-{i}")).ToDictionary()));
 
-    private static async Task AnswerAsync(TestProbe host, Replies.Capacity capacity)
+    private static async Task AnswerAsync(TestProbe host, Replies.Capacity capacity, string? trial = "0f")
     {
         await host.ExpectMsgAsync<Queries.GetCapacity>(Patience);
         host.Reply(capacity);
+        if (capacity is not { Workers: > 0, ThreadsPerWorker: >= 4 })
+            return;
+        await host.ExpectMsgAsync<Queries.GetTrial>(Patience);
+        if (trial is not null)
+            host.Reply(new Replies.Trial(trial));
     }
 }

@@ -170,6 +170,9 @@ internal sealed class SampleMessages(IActorRef actor)
         yield return new WorkerProtocol.Commands.Assign(Job, Generation, 9, 200, [new(1, 0)], [actor]) { FirstNodes = [new(0, 1)] };
         yield return new WorkerProtocol.Commands.Release(Job);
         yield return new WorkerProtocol.Queries.GetCapacity();
+        yield return new WorkerProtocol.Queries.GetTrial();
+        yield return new WorkerProtocol.Replies.Trial("");
+        yield return new WorkerProtocol.Replies.Trial("0f");
         yield return new WorkerProtocol.Replies.Capacity(0, int.MaxValue);
         yield return new WorkerProtocol.Commands.Continue(Job, Generation, 400) { Trace = Trace };
         yield return new WorkerProtocol.Commands.Hold(Job, Generation);

@@ -8,7 +8,7 @@ using static ClusterNet.Cluster.Workers.WorkerProtocol;
 
 namespace ClusterNet.Cluster.Tests.Workers;
 
-/// <summary>A node reads a job's data once: whoever prepares the job keeps them for the workers that come next.</summary>
+/// <summary>A node reads a job's data once: whoever prepares the job keeps them for the workers that come next. And it says what kind of processor it has.</summary>
 public class WorkerHostActorTests() : TestKit(NodeConfiguration.Cluster.WithFallback(SerializationConfiguration.Config))
 {
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(60);
@@ -31,5 +31,16 @@ public class WorkerHostActorTests() : TestKit(NodeConfiguration.Cluster.WithFall
         GC.Collect();
         host.Tell(new Commands.Enlist(TestJobs.Id, spec, prepared.Plan, 1));
         await ExpectMsgAsync<Replies.Enlisted>(Patience);
+    }
+
+    [Fact]
+    public async Task Whoever_asks_for_the_trial_of_its_processor_is_told_the_same()
+    {
+        var host = Sys.ActorOf(WorkerHostActor.PropsFor(new ModelCatalog(ModelCatalog.BuiltIn), new Replies.Capacity(1, 1), DataFolders.Any));
+        // two while it is tried, one later
+        var trials = await Task.WhenAll(host.Ask<Replies.Trial>(new Queries.GetTrial(), Patience), host.Ask<Replies.Trial>(new Queries.GetTrial(), Patience));
+        var later = await host.Ask<Replies.Trial>(new Queries.GetTrial(), Patience);
+        Assert.All(trials, trial => Assert.Equal(later, trial));
+        Assert.Matches("^[0-9a-f]{64}$", later.Sha256);
     }
 }

@@ -216,8 +216,9 @@ public sealed class PredictionException : Exception
     /// <param name="kind">what went wrong</param>
     /// <param name="faults">where, what was found, what to do</param>
     /// <param name="retryAfter">when the same request may succeed; null where it will not</param>
-    public PredictionException(ServingProtocol.FailureKind kind, IReadOnlyList<Fault> faults, TimeSpan? retryAfter = null)
-        : base(string.Join("; ", faults))
+    /// <param name="inner">what it comes from; null where nothing was thrown</param>
+    public PredictionException(ServingProtocol.FailureKind kind, IReadOnlyList<Fault> faults, TimeSpan? retryAfter = null, Exception? inner = null)
+        : base(string.Join("; ", faults), inner)
     {
         Kind = kind;
         Faults = faults;

@@ -19,7 +19,10 @@ internal sealed class ModelServing(IActorRef router, IActorRef registry, Serving
     private static readonly TimeSpan Grace = TimeSpan.FromSeconds(5);
 
     private static readonly TimeSpan MostTimeout = TimeSpan.FromDays(1);
-    private static readonly TimeSpan RegistryTime = TimeSpan.FromSeconds(10);
+
+    // the registry is on one node: where that one dies, it takes the questions along, and answers on another after some seconds
+    private static readonly TimeSpan RegistryOnce = TimeSpan.FromSeconds(2);
+    private static readonly TimeSpan RegistryTime = TimeSpan.FromSeconds(20);
     private static readonly TimeSpan StatusTime = TimeSpan.FromSeconds(2);
     private static readonly TimeSpan LoadTime = TimeSpan.FromMinutes(5);
 
@@ -108,7 +111,7 @@ internal sealed class ModelServing(IActorRef router, IActorRef registry, Serving
     {
         ArgumentNullException.ThrowIfNull(model);
         ArgumentNullException.ThrowIfNull(traffic);
-        Done(await AskAsync<object>(registry, new ModelProtocol.Commands.SetTraffic(model, traffic), RegistryTime, cancel).ConfigureAwait(false));
+        Done(await AskRegistryAsync<object>(new ModelProtocol.Commands.SetTraffic(model, traffic), cancel).ConfigureAwait(false));
     }
 
     /// <inheritdoc/>
@@ -116,7 +119,7 @@ internal sealed class ModelServing(IActorRef router, IActorRef registry, Serving
     {
         ArgumentNullException.ThrowIfNull(model);
         ArgumentNullException.ThrowIfNull(label);
-        Done(await AskAsync<object>(registry, new ModelProtocol.Commands.SetLabel(model, label, version), RegistryTime, cancel).ConfigureAwait(false));
+        Done(await AskRegistryAsync<object>(new ModelProtocol.Commands.SetLabel(model, label, version), cancel).ConfigureAwait(false));
     }
 
     private static List<Fault> Wrong(PredictRequest request)
@@ -188,15 +191,26 @@ internal sealed class ModelServing(IActorRef router, IActorRef registry, Serving
             await SetTrafficAsync(model, entry.Traffic with { IsUnloaded = isUnloaded }, cancel).ConfigureAwait(false);
     }
 
-    private async Task<IReadOnlyList<ModelEntry>> EntriesAsync(CancellationToken cancel) =>
-        (await AskAsync<ModelProtocol.Replies.Table>(registry, new ModelProtocol.Queries.GetTable(-1), RegistryTime, cancel).ConfigureAwait(false)).Models!;
+    /// <summary>As the registry has them; while it does not answer as this node's router heard last, by which it serves meanwhile.</summary>
+    private async Task<IReadOnlyList<ModelEntry>> EntriesAsync(CancellationToken cancel)
+    {
+        try
+        {
+            return (await AskAsync<ModelProtocol.Replies.Table>(registry, new ModelProtocol.Queries.GetTable(-1), RegistryOnce, cancel).ConfigureAwait(false)).Models!;
+        }
+        catch (PredictionException error) when (error.Kind == FailureKind.Unavailable)
+        {
+            var view = await AskAsync<ServingRouterActor.View>(router, new ServingRouterActor.GetView(), StatusTime, cancel).ConfigureAwait(false);
+            return view.IsKnown ? view.Models : (await AskRegistryAsync<ModelProtocol.Replies.Table>(new ModelProtocol.Queries.GetTable(-1), cancel).ConfigureAwait(false)).Models!;
+        }
+    }
 
     private async Task<(ModelVersion Version, ModelSignatures Signatures)?> KnownAsync(ModelVersionId version, CancellationToken cancel)
     {
         if (_known.TryGetValue(version, out var known))
             return known;
         // deleted since: it is not there any more
-        if (await AskAsync<object>(registry, new ModelProtocol.Queries.Find(version.Model, version.Version), RegistryTime, cancel).ConfigureAwait(false) is not ModelProtocol.Replies.Found { Stored: var stored })
+        if (await AskRegistryAsync<object>(new ModelProtocol.Queries.Find(version.Model, version.Version), cancel).ConfigureAwait(false) is not ModelProtocol.Replies.Found { Stored: var stored })
             return null;
         return _known[version] = (stored.Version, ModelSignatures.Of(stored));
     }
@@ -254,6 +268,22 @@ internal sealed class ModelServing(IActorRef router, IActorRef registry, Serving
         }
     }
 
+    /// <summary>Asks what asking twice does not change, again and again.</summary>
+    private async Task<T> AskRegistryAsync<T>(object question, CancellationToken cancel)
+    {
+        for (var left = RegistryTime; ; left -= RegistryOnce)
+        {
+            try
+            {
+                return await AskAsync<T>(registry, question, RegistryOnce, cancel).ConfigureAwait(false);
+            }
+            catch (PredictionException error) when (error.InnerException is AskTimeoutException && left > RegistryOnce)
+            {
+                cancel.ThrowIfCancellationRequested();
+            }
+        }
+    }
+
     private static async Task<T> AskAsync<T>(IActorRef actor, object question, TimeSpan patience, CancellationToken cancel)
     {
         try
@@ -265,9 +295,9 @@ internal sealed class ModelServing(IActorRef router, IActorRef registry, Serving
                 var other => throw new InvalidOperationException($"unexpected answer {other.GetType().Name}"),
             };
         }
-        catch (AskTimeoutException)
+        catch (AskTimeoutException timeout)
         {
-            throw new PredictionException(FailureKind.Unavailable, [new Fault("models", "no answer from the cluster in time: try again")], TimeSpan.FromSeconds(1));
+            throw new PredictionException(FailureKind.Unavailable, [new Fault("models", "no answer from the cluster in time: try again")], TimeSpan.FromSeconds(1), timeout);
         }
     }
 }

@@ -254,7 +254,7 @@ internal sealed partial class ServingRouterActor
             if (_routes.FailureOf(version) is { } reason)
                 failures.Add(version, reason);
         }
-        return new View(entries, entries.ToDictionary(entry => entry.Model, entry => _routes.SharesOf(entry.Model), StringComparer.Ordinal), failures, new Dictionary<ModelVersionId, ShadowStatistics>(_shadows), [.. _replicas.Usable]);
+        return new View(_routes.IsKnown, entries, entries.ToDictionary(entry => entry.Model, entry => _routes.SharesOf(entry.Model), StringComparer.Ordinal), failures, new Dictionary<ModelVersionId, ShadowStatistics>(_shadows), [.. _replicas.Usable]);
     }
 
     /// <summary>A request that is not answered yet.</summary>

@@ -75,12 +75,14 @@ internal sealed partial class ServingRouterActor : ReceiveActor, IWithTimers
     public sealed record GetView : INoSerializationVerificationNeeded;
 
     /// <summary>As it is now.</summary>
-    /// <param name="Models">the registry's word on each</param>
+    /// <param name="IsKnown">whether the registry has ever answered</param>
+    /// <param name="Models">the registry's last word on each</param>
     /// <param name="Shares">of versions, by model</param>
     /// <param name="Failures">why versions do not follow</param>
     /// <param name="Shadows">what was seen of each shadow</param>
     /// <param name="Hosts">of nodes that can be asked</param>
     public sealed record View(
+        bool IsKnown,
         IReadOnlyList<ModelEntry> Models,
         IReadOnlyDictionary<string, IReadOnlyList<(int Version, double Share)>> Shares,
         IReadOnlyDictionary<ModelVersionId, string> Failures,

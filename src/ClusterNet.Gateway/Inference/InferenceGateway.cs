@@ -56,7 +56,7 @@ internal sealed class InferenceGateway(IModelServing models, ExampleModels? exam
         if (isAskedAnew || !_plans.TryGetValue((model, version), out var known))
             return AskAsync(model, version, cancel);
         if (time.GetElapsedTime(known.Since) >= settings.RememberFor && known.ClaimRenewal())
-            _ = RenewAsync(model, version);
+            _ = RenewAsync(model, version, known.Plan);
         return new ValueTask<(InputPlan, bool)>((known.Plan, true));
     }
 
@@ -124,11 +124,16 @@ internal sealed class InferenceGateway(IModelServing models, ExampleModels? exam
         return (plan, false);
     }
 
-    private async Task RenewAsync(string model, string? version)
+    private async Task RenewAsync(string model, string? version, InputPlan plan)
     {
         try
         {
             await AskAsync(model, version, CancellationToken.None).ConfigureAwait(false);
+        }
+        catch (PredictionException failure) when (failure.Kind == ServingProtocol.FailureKind.Unavailable)
+        {
+            // who knows of changes does not answer; as long as that is so, requests are read as they were
+            _plans[(model, version)] = new Remembered(plan, time.GetTimestamp());
         }
 #pragma warning disable CA1031 // nobody waits for it: the next request asks itself, and is told what is wrong
         catch (Exception)

@@ -23,6 +23,9 @@ internal sealed class FakeServing : IModelServing
     /// <summary>In place of an answer; null for the usual one.</summary>
     public Func<PredictRequest, CancellationToken, Task<ServedPrediction>>? Answer { get; set; }
 
+    /// <summary>What becomes of a question for a version; null for the usual answer.</summary>
+    public Exception? Lookup { get; set; }
+
     public static ServedVersion Version(string model, ServingState state = ServingState.Ready)
     {
         var isArray = model == Arrays;
@@ -74,7 +77,8 @@ internal sealed class FakeServing : IModelServing
     public Task<IReadOnlyList<ServedVersion>> VersionsAsync(string? model = null, CancellationToken cancel = default) =>
         Task.FromResult<IReadOnlyList<ServedVersion>>(model is null ? [.. _states.Select(known => Version(known.Key, known.Value)).OrderBy(version => version.Id.Model, StringComparer.Ordinal)] : [Find(model, null)]);
 
-    public Task<ServedVersion> VersionAsync(string model, string? version, CancellationToken cancel = default) => Task.FromResult(Find(model, version));
+    public Task<ServedVersion> VersionAsync(string model, string? version, CancellationToken cancel = default) =>
+        Lookup is { } failure ? Task.FromException<ServedVersion>(failure) : Task.FromResult(Find(model, version));
 
     public Task LoadAsync(string model, CancellationToken cancel = default) => SetAsync(model, ServingState.Ready);
 

@@ -56,6 +56,22 @@ public sealed class RestTests
         Assert.Equal("""[{"name":"class","datatype":"BYTES","shape":[1],"data":["malign, \"ü\""]},{"name":"probabilities","datatype":"BYTES","shape":[1,2],"data":["0.75:1:malign, \"ü\"","0.25:0:benign"]}]""", body.GetProperty("outputs").GetRawText());
     }
 
+    /// <summary>The registry of models is on one node; that another takes its place takes some seconds, which no prediction waits for.</summary>
+    [Fact]
+    public async Task While_nobody_knows_of_changes_requests_are_read_as_before_and_no_longer_once_the_model_is_gone()
+    {
+        var serving = new FakeServing();
+        await using var gateway = await TestGateway.StartAsync(serving, new InferenceSettings { RememberFor = TimeSpan.Zero });
+        Assert.Equal(HttpStatusCode.OK, (await gateway.PostAsync(Infer, _flat)).Status);
+        serving.Lookup = new PredictionException(ServingProtocol.FailureKind.Unavailable, [new Fault("models", "no answer")], TimeSpan.FromSeconds(1));
+        for (var i = 0; i < 5; i++)
+            Assert.Equal(HttpStatusCode.OK, (await gateway.PostAsync(Infer, _flat)).Status);
+        serving.Lookup = new PredictionException(ServingProtocol.FailureKind.UnknownModel, [new Fault("model", "there is none")]);
+        // the first one finds out, and is read as before
+        await gateway.PostAsync(Infer, _flat);
+        Assert.Equal(HttpStatusCode.NotFound, (await gateway.PostAsync(Infer, _flat)).Status);
+    }
+
     [Fact]
     public async Task Columns_are_cells_as_they_were_written()
     {

@@ -29,6 +29,9 @@ internal sealed class CodecTable(string protocol)
     private readonly Dictionary<Type, Codec> _byType = [];
     private readonly Dictionary<string, Codec> _byManifest = new(StringComparer.Ordinal);
 
+    // nothing is written or read but by a table
+    static CodecTable() => _ = WireDescriptors.All;
+
     /// <summary>All messages.</summary>
     public IReadOnlyCollection<Codec> Codecs => _byType.Values;
 

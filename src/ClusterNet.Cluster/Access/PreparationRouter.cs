@@ -15,6 +15,9 @@ internal sealed class PreparationRouter : ReceiveActor, IWithTimers
     /// <summary>After it nodes that said nothing are asked once more, and not waited for where others can prepare the job.</summary>
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(3);
 
+    /// <summary>For nodes that are there to say of what kind they are, in units of the patience: to load libtorch takes its time where many processes do so at once.</summary>
+    private const int TrialPatience = 4;
+
     /// <summary>Nobody waits longer than it takes the cluster to find out that a node is lost.</summary>
     private const int MostQuestions = 10;
 
@@ -28,7 +31,7 @@ internal sealed class PreparationRouter : ReceiveActor, IWithTimers
     private readonly ICancelable _signsOfLife;
     private IActorRef? _preparing;
     private int _questions;
-    private bool _isOverdue;
+    private int _waited;
 
     public PreparationRouter(WorkerProtocol.Commands.Prepare prepare, IActorRef client, IReadOnlyDictionary<ActorPath, string> hosts)
     {
@@ -70,7 +73,7 @@ internal sealed class PreparationRouter : ReceiveActor, IWithTimers
 
     private void Overdue()
     {
-        _isOverdue = true;
+        _waited++;
         Next();
         AskSilent();
     }
@@ -112,8 +115,8 @@ internal sealed class PreparationRouter : ReceiveActor, IWithTimers
 
     private void Next()
     {
-        var isAwaiting = Silent.Any() || (_able.Count > 1 && _able.Any(candidate => candidate.Trial is null));
-        if (_preparing is not null || (isAwaiting && !_isOverdue))
+        var isUntold = _able.Count > 1 && _able.Any(candidate => candidate.Trial is null);
+        if (_preparing is not null || (Silent.Any() && _waited == 0) || (isUntold && _waited < TrialPatience))
             return;
         if (Best() is { } best)
         {

@@ -23,6 +23,7 @@ internal sealed class WorkerHostActor : ReceiveActor
     private readonly List<IActorRef> _awaitingLeave = [];
     private readonly List<IActorRef> _awaitingTrial = [];
     private Replies.Trial? _trial;
+    private IActorRef? _preparer;
     private bool _leaves;
 
     public WorkerHostActor(ModelCatalog catalog, Replies.Capacity capacity, DataFolders folders)
@@ -32,7 +33,7 @@ internal sealed class WorkerHostActor : ReceiveActor
         Receive<Queries.GetTrial>(_ => TellTrial());
         Receive<Replies.Trial>(trial => Tried(trial));
         Receive<Commands.Leave>(_ => Leave());
-        Receive<Commands.Prepare>(prepare => Context.ActorOf(PreparerActor.PropsFor(_catalog, _data)).Forward(prepare));
+        Receive<Commands.Prepare>(Prepare);
         Receive<Commands.Enlist>(Enlist);
         Receive<Commands.Dismiss>(dismiss => Dismiss(dismiss.Job));
         Receive<Terminated>(terminated =>
@@ -57,6 +58,14 @@ internal sealed class WorkerHostActor : ReceiveActor
         if (_asking.Add(Sender))
             Context.Watch(Sender);
         Sender.Tell(_leaves ? _capacity with { Workers = 0 } : _capacity);
+    }
+
+    /// <summary>Of many jobs that are handed in one after the other the data of one are kept, not of all.</summary>
+    private void Prepare(Commands.Prepare prepare)
+    {
+        _preparer?.Tell(PoisonPill.Instance);
+        _preparer = Context.ActorOf(PreparerActor.PropsFor(_catalog, _data));
+        _preparer.Forward(prepare);
     }
 
     /// <summary>Tried when somebody asks for the first time: it takes libtorch.</summary>
@@ -148,7 +157,7 @@ internal sealed class WorkerHostActor : ReceiveActor
         }
     }
 
-    /// <summary>Prepares one job on a thread of its own and answers. For a while it keeps what it has read, until the job's workers come for it, so that nothing is read twice; then it stops.</summary>
+    /// <summary>Prepares one job on a thread of its own and answers. For a while it keeps what it has read, so that the job's workers find it and nothing is read twice; then, or when the next job comes, it stops.</summary>
     private sealed class PreparerActor : ReceiveActor
     {
         private static readonly TimeSpan Kept = TimeSpan.FromSeconds(30);

@@ -6,6 +6,7 @@ using ClusterNet.Cluster.Access;
 using ClusterNet.Cluster.Hosting;
 using ClusterNet.Cluster.Serialization;
 using ClusterNet.Cluster.Serving;
+using ClusterNet.Cluster.Workers;
 using ClusterNet.Core.Jobs;
 using ClusterNet.Data;
 using static ClusterNet.Cluster.Access.AccessProtocol;
@@ -81,12 +82,37 @@ public class LongQuestionTests() : TestKit(
     public async Task Who_prepares_a_job_for_long_gives_signs_of_life_until_it_is_done()
     {
         var host = CreateTestProbe();
-        var prepare = new ClusterNet.Cluster.Workers.WorkerProtocol.Commands.Prepare(TestJobs.Xor());
+        var prepare = new WorkerProtocol.Commands.Prepare(TestJobs.Xor());
         Sys.ActorOf(PreparationRouter.PropsFor(prepare, TestActor, new Dictionary<ActorPath, string> { [host.Ref.Path] = "node" }));
-        await host.ExpectMsgAsync<ClusterNet.Cluster.Workers.WorkerProtocol.Queries.GetCapacity>(Patience);
-        host.Reply(new ClusterNet.Cluster.Workers.WorkerProtocol.Replies.Capacity(1, 8));
+        await host.ExpectMsgAsync<WorkerProtocol.Queries.GetCapacity>(Patience);
+        host.Reply(new WorkerProtocol.Replies.Capacity(1, 8));
         await host.ExpectMsgAsync(prepare, Patience);
-        await ExpectSignsUntilAsync(host, new ClusterNet.Cluster.Workers.WorkerProtocol.Replies.Prepared(TestJobs.PlanOf(TestJobs.Xor(), TestJobs.Layout(9))));
+        await ExpectSignsUntilAsync(host, new WorkerProtocol.Replies.Prepared(TestJobs.PlanOf(TestJobs.Xor(), TestJobs.Layout(9))));
+    }
+
+    /// <summary>Who is asked first decides the job's arithmetic: it is not whoever loads its libraries first. But who never says of what kind it is holds nobody up.</summary>
+    [Fact]
+    public async Task Nodes_that_do_not_say_of_what_kind_they_are_are_waited_for_a_while()
+    {
+        TestProbe[] hosts = [CreateTestProbe(), CreateTestProbe()];
+        var prepare = new WorkerProtocol.Commands.Prepare(TestJobs.Xor());
+        IgnoreMessages<Replies.AtWork>();
+        var router = Sys.ActorOf(PreparationRouter.PropsFor(prepare, TestActor, hosts.Select((host, i) => (host.Ref.Path, $"node-{i}")).ToDictionary()));
+        foreach (var host in hosts)
+        {
+            await host.ExpectMsgAsync<WorkerProtocol.Queries.GetCapacity>(Patience);
+            host.Reply(new WorkerProtocol.Replies.Capacity(1, 8));
+            await host.ExpectMsgAsync<WorkerProtocol.Queries.GetTrial>(Patience);
+        }
+        hosts[1].Reply(new WorkerProtocol.Replies.Trial("0f"));
+        for (var i = 1; i < 4; i++)
+        {
+            Clock.Advance(TimeSpan.FromSeconds(3));
+            await TakenByAsync(router);
+        }
+        await hosts[1].ExpectNoMsgAsync(TimeSpan.Zero);
+        Clock.Advance(TimeSpan.FromSeconds(3));
+        await hosts[1].ExpectMsgAsync(prepare, Patience);
     }
 
     [Fact]

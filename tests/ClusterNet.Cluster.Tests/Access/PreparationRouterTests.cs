@@ -171,16 +171,6 @@ public class PreparationRouterTests : TestKit
         await nodes[1 - prepares].ExpectNoMsgAsync(TimeSpan.Zero);
     }
 
-    [Fact]
-    public async Task A_node_whose_kind_is_not_known_in_time_is_not_waited_for()
-    {
-        var (untold, told) = (CreateTestProbe(), CreateTestProbe());
-        Route(Job(1), untold, told);
-        await AnswerAsync(untold, Enough, trial: null);
-        await AnswerAsync(told, new Replies.Capacity(1, 4));
-        await told.ExpectMsgAsync<Commands.Prepare>(Patience);
-    }
-
     private static Replies.Rejected Lacking(string message) => new([new Fault("data.source", message)]) { IsOfNode = true };
 
     private static Commands.Prepare Job(int threads)

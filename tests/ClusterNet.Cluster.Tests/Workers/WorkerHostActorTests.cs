@@ -34,6 +34,18 @@ public class WorkerHostActorTests() : TestKit(NodeConfiguration.Cluster.WithFall
     }
 
     [Fact]
+    public async Task Of_many_jobs_that_are_prepared_one_after_the_other_the_last_ones_data_are_kept()
+    {
+        var host = Sys.ActorOf(WorkerHostActor.PropsFor(new ModelCatalog(ModelCatalog.BuiltIn), new Replies.Capacity(1, 1), DataFolders.Any));
+        for (var i = 0; i < 4; i++)
+        {
+            host.Tell(new Commands.Prepare(TestJobs.Xor(training => training with { Seed = i })));
+            await ExpectMsgAsync<Replies.Prepared>(Patience);
+        }
+        await AwaitAssertAsync(() => Assert.Single(((ActorRefWithCell)host).Children), Patience);
+    }
+
+    [Fact]
     public async Task Whoever_asks_for_the_trial_of_its_processor_is_told_the_same()
     {
         var host = Sys.ActorOf(WorkerHostActor.PropsFor(new ModelCatalog(ModelCatalog.BuiltIn), new Replies.Capacity(1, 1), DataFolders.Any));

@@ -22,6 +22,9 @@ internal sealed class ModelServing(IActorRef router, IActorRef registry, Serving
 
     // the registry is on one node: where that one dies, it takes the questions along, and answers on another after some seconds
     private static readonly TimeSpan RegistryOnce = TimeSpan.FromSeconds(2);
+
+    // where the router knows as well
+    private static readonly TimeSpan RegistrySoon = TimeSpan.FromMilliseconds(500);
     private static readonly TimeSpan RegistryTime = TimeSpan.FromSeconds(20);
     private static readonly TimeSpan StatusTime = TimeSpan.FromSeconds(2);
     private static readonly TimeSpan LoadTime = TimeSpan.FromMinutes(5);
@@ -196,7 +199,7 @@ internal sealed class ModelServing(IActorRef router, IActorRef registry, Serving
     {
         try
         {
-            return (await AskAsync<ModelProtocol.Replies.Table>(registry, new ModelProtocol.Queries.GetTable(-1), RegistryOnce, cancel).ConfigureAwait(false)).Models!;
+            return (await AskAsync<ModelProtocol.Replies.Table>(registry, new ModelProtocol.Queries.GetTable(-1), RegistrySoon, cancel).ConfigureAwait(false)).Models!;
         }
         catch (PredictionException error) when (error.Kind == FailureKind.Unavailable)
         {

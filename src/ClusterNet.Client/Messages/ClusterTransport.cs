@@ -6,13 +6,14 @@ using Akka.Actor.Setup;
 using Akka.Cluster.Tools.Client;
 using Akka.Cluster.Tools.PublishSubscribe;
 using Akka.Configuration;
+using ClusterNet.Cluster.Remoting;
 using ClusterNet.Cluster.Serialization.Wire;
 using Google.Protobuf;
 
 namespace ClusterNet.Client.Messages;
 
 /// <summary>
-/// By message to the routers of the cluster's nodes, through Akka's cluster client: it finds another node when the one it speaks to is gone. A node takes a message of less than a megabyte; more samples than that go as several
+/// By message to the routers of the cluster's nodes, through Akka's cluster client: it finds another node when the one it speaks to is gone. More samples than a megabyte of them go as several
 /// messages, to one version.
 /// </summary>
 internal sealed class ClusterTransport : ITransport
@@ -20,8 +21,9 @@ internal sealed class ClusterTransport : ITransport
     private const string SystemName = "clusternet";
     private const string RouterPath = "/user/serving";
 
-    /// <summary>Nodes take frames of 1,000,000 bytes, envelopes included.</summary>
+    /// <summary>Of the samples in a message, where there are several: one of them may have as many as any message.</summary>
     private const int MostBytes = 900_000;
+    private const int MostBytesOfOne = Pieces.MostBytes - (1 << 20);
 
     /// <summary>Answers have to fit, too: so many numbers of a thousand classes do.</summary>
     private const int MostSamples = 200;
@@ -69,8 +71,8 @@ internal sealed class ClusterTransport : ITransport
         request.TimeoutTicks = left.Ticks;
         if (Activity.Current is { IdFormat: ActivityIdFormat.W3C, Id: { } trace })
             request.Trace = trace;
-        if (request.CalculateSize() > MostBytes)
-            throw new PredictionFailedException(FailureKind.InvalidInput, $"samples: one of them takes more than {MostBytes} bytes, which no message does; ask by gRPC");
+        if (request.CalculateSize() > MostBytesOfOne)
+            throw new PredictionFailedException(FailureKind.InvalidInput, $"samples: one of them takes more than {MostBytesOfOne} bytes, which no message does");
         var isLast = left + _grace <= _silence;
         try
         {
@@ -241,6 +243,7 @@ internal sealed class ClusterTransport : ITransport
             hostname = "{{own}}"
             port = 0
             enable-ssl = {{(isEncrypted ? "on" : "off")}}
+            transport-class = "{{typeof(PieceTransport).FullName}}, {{typeof(PieceTransport).Assembly.GetName().Name}}"
             maximum-frame-size = 1000000b
           }
           cluster.client {

@@ -43,6 +43,7 @@ internal sealed class AccessActor : ReceiveActor
         Receive<TrainingProtocol.IJobMessage>(message => targets.Jobs.Tell(message, Sender));
         Receive<TrainingProtocol.Commands.Allocate>(message => targets.Directory.Tell(message, Sender));
         Receive<TrainingProtocol.Queries.ListJobs>(message => targets.Directory.Tell(message, Sender));
+        Receive<TrainingProtocol.Queries.HasJob>(message => targets.Directory.Tell(message, Sender));
         Receive<ModelProtocol.IModelMessage>(message => targets.Models.Tell(message, Sender));
         Receive<ModelProtocol.Queries.List>(message => targets.Models.Tell(message, Sender));
         Receive<ModelProtocol.Queries.GetTable>(message => targets.Models.Tell(message, Sender));

@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using System.Runtime.CompilerServices;
 using Akka.Actor;
 using ClusterNet.Cluster.Models;
@@ -18,6 +19,7 @@ public abstract class ActorCluster : ICluster
 
     // whoever is asked may die with the question: it is asked again, until another has taken its place
     private static readonly TimeSpan OnceTimeout = TimeSpan.FromSeconds(5);
+    private const int AskedAtOnce = 16;
     private static readonly TimeSpan WatchPatience = TimeSpan.FromMinutes(3);
     private static readonly TimeSpan WatchInterval = TimeSpan.FromMilliseconds(200);
 
@@ -85,15 +87,15 @@ public abstract class ActorCluster : ICluster
     /// <inheritdoc/>
     public async Task<IReadOnlyList<JobSummary>> JobsAsync(CancellationToken cancel = default)
     {
-        var ids = await IdsAsync(cancel).ConfigureAwait(false);
-        var summaries = new List<JobSummary>();
-        foreach (var id in ids)
+        var jobs = await AskAsync<TrainingProtocol.Replies.Jobs>(new TrainingProtocol.Queries.ListJobs(), cancel).ConfigureAwait(false);
+        var summaries = new ConcurrentDictionary<JobId, JobSummary>(jobs.AtRest.Select(summary => KeyValuePair.Create(summary.Job, summary)));
+        await Parallel.ForEachAsync(jobs.Ids.Where(id => !summaries.ContainsKey(id)), new ParallelOptions { MaxDegreeOfParallelism = AskedAtOnce, CancellationToken = cancel }, async (id, cancel) =>
         {
             // an id is given out just before its job is submitted: in between there is nothing to tell
-            if (await AskAsync(new TrainingProtocol.Queries.GetDetails(id), AskTimeout, cancel).ConfigureAwait(false) is JobDetails details)
-                summaries.Add(details.Summary);
-        }
-        return summaries;
+            if (await AskAsync(new TrainingProtocol.Queries.GetSummary(id), AskTimeout, cancel).ConfigureAwait(false) is JobSummary summary)
+                summaries[id] = summary;
+        }).ConfigureAwait(false);
+        return [.. jobs.Ids.Where(summaries.ContainsKey).Select(id => summaries[id])];
     }
 
     /// <inheritdoc/>
@@ -236,15 +238,12 @@ public abstract class ActorCluster : ICluster
         }
     }
 
-    private async Task<IReadOnlyList<JobId>> IdsAsync(CancellationToken cancel) =>
-        (await AskAsync<TrainingProtocol.Replies.Jobs>(new TrainingProtocol.Queries.ListJobs(), cancel).ConfigureAwait(false)).Ids;
-
     /// <summary>Asking a coordinator starts it: that must not happen for a name that was mistyped.</summary>
     private async Task RequireAsync(JobId job, CancellationToken cancel)
     {
-        var ids = await IdsAsync(cancel).ConfigureAwait(false);
-        if (!ids.Contains(job))
+        if (!(await AskAsync<TrainingProtocol.Replies.Known>(new TrainingProtocol.Queries.HasJob(job), cancel).ConfigureAwait(false)).IsKnown)
         {
+            var ids = (await AskAsync<TrainingProtocol.Replies.Jobs>(new TrainingProtocol.Queries.ListJobs(), cancel).ConfigureAwait(false)).Ids;
             throw new InputException([new Fault("job", ids.Count == 0 ? $"there is no job '{job}', and no other one in {_road.Place}" : $"there is no job '{job}'; 'clusternet jobs list' names those there are")
             {
                 Found = job.Value,

@@ -1,6 +1,7 @@
 using Akka.Configuration;
 using Akka.Persistence.Sql;
 using ClusterNet.Cluster.Lanes;
+using ClusterNet.Cluster.Remoting;
 
 namespace ClusterNet.Cluster.Hosting;
 
@@ -21,6 +22,7 @@ internal static class NodeConfiguration
           coordinated-shutdown.run-by-clr-shutdown-hook = off
           # as a node's
           scheduler.tick-duration = 50ms
+          remote.dot-netty.tcp.transport-class = "{{typeof(PieceTransport).FullName}}, {{typeof(PieceTransport).Assembly.GetName().Name}}"
           remote.dot-netty.tcp.maximum-frame-size = 1000000b
         }
         """);
@@ -56,6 +58,7 @@ internal static class NodeConfiguration
           actor.ask-timeout = 30s
           # a node that has nothing to do spends most of what it takes on ticks; what must be on time has an Alarm
           scheduler.tick-duration = 50ms
+          remote.dot-netty.tcp.transport-class = "{{typeof(PieceTransport).FullName}}, {{typeof(PieceTransport).Assembly.GetName().Name}}"
           remote.dot-netty.tcp.maximum-frame-size = 1000000b
           # .NET takes it as leave for another process to listen on the same port
           remote.dot-netty.tcp.tcp-reuse-addr = off

@@ -26,13 +26,18 @@ internal sealed class TrainingSerializer(ExtendedActorSystem system) : ProtocolS
         .Add<Commands.Interrupt, Wire.JobOnly>("T:interrupt", m => ToWire(m.Job), w => new Commands.Interrupt(new JobId(w.Job)))
         .Add<Commands.Cancel, Wire.JobOnly>("T:cancel", m => ToWire(m.Job), w => new Commands.Cancel(new JobId(w.Job)))
         .Add<Commands.Nudge, Wire.JobOnly>("T:nudge", m => ToWire(m.Job), w => new Commands.Nudge(new JobId(w.Job)))
-        .Add<Commands.Note, Wire.JobNote>("T:note", m => new Wire.JobNote { Job = m.Job.Value, IsUnderWay = m.IsUnderWay }, w => new Commands.Note(new JobId(w.Job), w.IsUnderWay))
+        .Add<Commands.Note, Wire.JobNote>(
+            "T:note",
+            m => new Wire.JobNote { Job = m.Job.Value, IsUnderWay = m.IsUnderWay, Summary = m.Summary is { } summary ? ToWire(summary) : null },
+            w => new Commands.Note(new JobId(w.Job), w.IsUnderWay) { Summary = w.Summary is { } summary ? FromWire(summary) : null })
         .Add<Commands.Allocate, Wire.JobAllocate>(
             "T:allocate",
             m => new Wire.JobAllocate { Name = m.Name, Request = m.Request },
             w => new Commands.Allocate(w.Name) { Request = w.Request })
         .Add<Queries.GetDetails, Wire.JobOnly>("T:get-details", m => ToWire(m.Job), w => new Queries.GetDetails(new JobId(w.Job)))
         .Add<Queries.GetProgress, Wire.JobOnly>("T:get-progress", m => ToWire(m.Job), w => new Queries.GetProgress(new JobId(w.Job)))
+        .Add<Queries.GetSummary, Wire.JobOnly>("T:get-summary", m => ToWire(m.Job), w => new Queries.GetSummary(new JobId(w.Job)))
+        .Add<Queries.HasJob, Wire.JobOnly>("T:has-job", m => ToWire(m.Job), w => new Queries.HasJob(new JobId(w.Job)))
         .Add<Queries.ListJobs, Wire.JobList>("T:list", _ => new Wire.JobList(), _ => new Queries.ListJobs());
 
     private static CodecTable Replied(CodecTable table) => table
@@ -45,8 +50,9 @@ internal sealed class TrainingSerializer(ExtendedActorSystem system) : ProtocolS
         .Add<Replies.Noted, Wire.JobNote>("T:noted", m => new Wire.JobNote { Job = m.Job.Value, IsUnderWay = m.IsUnderWay }, w => new Replies.Noted(new JobId(w.Job), w.IsUnderWay))
         .Add<Replies.Jobs, Wire.JobIds>(
             "T:jobs",
-            m => new Wire.JobIds { Jobs = { m.Ids.Select(id => id.Value) } },
-            w => new Replies.Jobs([.. w.Jobs.Select(id => new JobId(id))]))
+            m => new Wire.JobIds { Jobs = { m.Ids.Select(id => id.Value) }, AtRest = { m.AtRest.Select(ToWire) } },
+            w => new Replies.Jobs([.. w.Jobs.Select(id => new JobId(id))]) { AtRest = [.. w.AtRest.Select(FromWire)] })
+        .Add<Replies.Known, Wire.JobKnown>("T:known", m => new Wire.JobKnown { Job = m.Job.Value, IsKnown = m.IsKnown }, w => new Replies.Known(new JobId(w.Job), w.IsKnown))
         .Add<JobProgress, Wire.JobProgress>("T:progress", ToWire, FromWire)
         .Add<EpochRecord, Wire.Epoch>("T:epoch", ToWire, FromWire)
         .Add<EpochVisits, Wire.Visits>("T:visits", ToWire, FromWire)
@@ -160,8 +166,8 @@ internal sealed class TrainingSerializer(ExtendedActorSystem system) : ProtocolS
             w => new Events.JobAllocated(new JobId(w.Job), w.At.FromWire()) { Request = w.Request })
         .Add<Events.JobNoted, Wire.JobNoted>(
             "T:job-noted",
-            m => new Wire.JobNoted { Job = m.Job.Value, IsUnderWay = m.IsUnderWay, At = m.At.ToWire() },
-            w => new Events.JobNoted(new JobId(w.Job), w.IsUnderWay, w.At.FromWire()));
+            m => new Wire.JobNoted { Job = m.Job.Value, IsUnderWay = m.IsUnderWay, At = m.At.ToWire(), Summary = m.Summary is { } summary ? ToWire(summary) : null },
+            w => new Events.JobNoted(new JobId(w.Job), w.IsUnderWay, w.At.FromWire()) { Summary = w.Summary is { } summary ? FromWire(summary) : null });
 
     private static Wire.JobOnly ToWire(JobId job) => new() { Job = job.Value };
 

@@ -163,6 +163,7 @@ internal sealed partial class JobCoordinatorActor : ReceivePersistentActor, IWit
         Command<Replies.Noted>(noted => _isNoted |= noted.IsUnderWay);
         Command<WorkerNodesProtocol.Changed>(changed => NodesChanged(changed.Nodes));
         Command<Queries.GetDetails>(_ => _state.Exists, _ => Sender.Tell(Details()));
+        Command<Queries.GetSummary>(_ => _state.Exists, _ => Sender.Tell(Summary(Progress())));
         Command<Queries.GetProgress>(_ => _state.Exists, _ => Sender.Tell(Progress()));
         Command<IJobMessage>(message => Refuse(Sender, _state.Exists ? $"{message.GetType().Name}: not while it is {Word(Status)}" : "there is no such job"));
         Command<Tick>(OnTick);
@@ -200,7 +201,8 @@ internal sealed partial class JobCoordinatorActor : ReceivePersistentActor, IWit
         }
     }
 
-    private void NoteThat(bool isUnderWay) => _environment.Directory.Tell(new Commands.Note(_job, isUnderWay), Self);
+    private void NoteThat(bool isUnderWay) =>
+        _environment.Directory.Tell(new Commands.Note(_job, isUnderWay) { Summary = isUnderWay || !_state.Exists ? null : Summary(Progress()) }, Self);
 
     private void Submit(Commands.Submit submit)
     {
@@ -286,11 +288,11 @@ internal sealed partial class JobCoordinatorActor : ReceivePersistentActor, IWit
         _leftOut.Clear();
         Timers.CancelAll();
         _environment.Running.Remove(_job);
-        NoteThat(false);
         _telemetry?.End(_state.Status.ToString().ToLowerInvariant());
         _telemetry?.Close();
         _telemetry = null;
         _run = null;
+        NoteThat(false);
         Become(Idle);
         if (_isMoving)
             Context.Stop(Self);
@@ -329,12 +331,14 @@ internal sealed partial class JobCoordinatorActor : ReceivePersistentActor, IWit
         };
     }
 
+    private JobSummary Summary(JobProgress progress) => new(_job, progress.Status, progress.Step, progress.TotalSteps, _state.Submitted, _state.Result?.Version);
+
     private JobDetails Details()
     {
         var progress = Progress();
         var since = _run?.HistoryUpTo(long.MaxValue, true);
         return new JobDetails(
-            new JobSummary(_job, Status, progress.Step, progress.TotalSteps, _state.Submitted, _state.Result?.Version),
+            Summary(progress),
             Spec,
             progress,
             Epochs,

@@ -8,7 +8,7 @@ namespace ClusterNet.Cluster.Training;
 
 /// <summary>
 /// The event-sourced list of all jobs of a store, a singleton: gives out ids and never one twice, and keeps jobs going. A coordinator tells it when its job is under way and when it is at rest; one that dies is woken by a nudge,
-/// wherever its entity then belongs. What a job is, its coordinator knows.
+/// wherever its entity then belongs. What a job is, its coordinator knows; of one at rest the directory keeps the line that lists have.
 /// </summary>
 internal sealed class JobDirectoryActor : ReceivePersistentActor, IWithTimers
 {
@@ -23,6 +23,7 @@ internal sealed class JobDirectoryActor : ReceivePersistentActor, IWithTimers
     private readonly Dictionary<string, JobId> _requests = [];
     private readonly HashSet<JobId> _underWay = [];
     private readonly Dictionary<JobId, int> _unanswered = [];
+    private readonly Dictionary<JobId, JobSummary> _atRest = [];
 
     public JobDirectoryActor(Func<ActorSystem, ICanTell> region, bool resumesByItself, TimeProvider time)
     {
@@ -30,13 +31,15 @@ internal sealed class JobDirectoryActor : ReceivePersistentActor, IWithTimers
         Recover<Events.JobAllocated>(Apply);
         Recover<Events.JobNoted>(noted =>
         {
+            Apply(noted);
             // else only what comes to be under way in the life of this process is kept going
-            if (resumesByItself)
-                Apply(noted);
+            if (!resumesByItself)
+                _underWay.Clear();
         });
         Command<Commands.Allocate>(allocate => Allocate(allocate, time));
         Command<Commands.Note>(note => Note(note, time));
-        Command<Queries.ListJobs>(_ => Sender.Tell(new Replies.Jobs([.. _jobs])));
+        Command<Queries.ListJobs>(_ => Sender.Tell(new Replies.Jobs([.. _jobs]) { AtRest = [.. _jobs.Where(_atRest.ContainsKey).Select(job => _atRest[job])] }));
+        Command<Queries.HasJob>(query => Sender.Tell(new Replies.Known(query.Job, _known.Contains(query.Job))));
         Command<Tick>(_ => Nudge());
     }
 
@@ -87,12 +90,12 @@ internal sealed class JobDirectoryActor : ReceivePersistentActor, IWithTimers
     private void Note(Commands.Note note, TimeProvider time)
     {
         _unanswered.Remove(note.Job);
-        if (_underWay.Contains(note.Job) == note.IsUnderWay)
+        if (_underWay.Contains(note.Job) == note.IsUnderWay && _atRest.GetValueOrDefault(note.Job) == note.Summary)
         {
             Sender.Tell(new Replies.Noted(note.Job, note.IsUnderWay));
             return;
         }
-        Persist(new Events.JobNoted(note.Job, note.IsUnderWay, time.GetUtcNow()), noted =>
+        Persist(new Events.JobNoted(note.Job, note.IsUnderWay, time.GetUtcNow()) { Summary = note.Summary }, noted =>
         {
             Apply(noted);
             Sender.Tell(new Replies.Noted(noted.Job, noted.IsUnderWay));
@@ -134,5 +137,9 @@ internal sealed class JobDirectoryActor : ReceivePersistentActor, IWithTimers
             _underWay.Add(noted.Job);
         else
             _underWay.Remove(noted.Job);
+        if (noted.Summary is { } summary)
+            _atRest[noted.Job] = summary;
+        else
+            _atRest.Remove(noted.Job);
     }
 }

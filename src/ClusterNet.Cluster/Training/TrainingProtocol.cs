@@ -40,7 +40,11 @@ public static class TrainingProtocol
         public sealed record Nudge(JobId Job) : IJobMessage;
 
         /// <summary>From a coordinator to the directory: whether the job is under way, and must be nudged should its coordinator die. Answered by <see cref="Replies.Noted"/>.</summary>
-        public sealed record Note(JobId Job, bool IsUnderWay) : IJobMessage;
+        public sealed record Note(JobId Job, bool IsUnderWay) : IJobMessage
+        {
+            /// <summary>Of a job at rest: what lists say of it, so that nobody has to wake its coordinator.</summary>
+            public JobSummary? Summary { get; init; }
+        }
 
         /// <summary>From Cluster.Sharding, on the coordinator's node: it moves elsewhere.</summary>
         public sealed record HandOff : INoSerializationVerificationNeeded
@@ -66,8 +70,14 @@ public static class TrainingProtocol
         /// <summary>Answered by <see cref="JobProgress"/> or <see cref="Replies.Refused"/>.</summary>
         public sealed record GetProgress(JobId Job) : IJobMessage;
 
+        /// <summary>Answered by <see cref="JobSummary"/> or <see cref="Replies.Refused"/>.</summary>
+        public sealed record GetSummary(JobId Job) : IJobMessage;
+
         /// <summary>To the directory: answered by <see cref="Replies.Jobs"/>.</summary>
         public sealed record ListJobs;
+
+        /// <summary>To the directory: answered by <see cref="Replies.Known"/>.</summary>
+        public sealed record HasJob(JobId Job);
     }
 
     /// <summary>What they answer.</summary>
@@ -86,7 +96,14 @@ public static class TrainingProtocol
         public sealed record Noted(JobId Job, bool IsUnderWay) : IJobMessage;
 
         /// <summary>All jobs, the newest last.</summary>
-        public sealed record Jobs(IReadOnlyList<JobId> Ids);
+        public sealed record Jobs(IReadOnlyList<JobId> Ids)
+        {
+            /// <summary>Of those at rest that have said what they came to, in the same order; the others are to be asked.</summary>
+            public IReadOnlyList<JobSummary> AtRest { get; init; } = [];
+        }
+
+        /// <summary>Whether there is such a job.</summary>
+        public sealed record Known(JobId Job, bool IsKnown);
     }
 
     /// <summary>What a coordinator or the directory journals.</summary>
@@ -164,6 +181,10 @@ public static class TrainingProtocol
         }
 
         /// <summary>Of the directory: a job is under way, or at rest.</summary>
-        public sealed record JobNoted(JobId Job, bool IsUnderWay, DateTimeOffset At);
+        public sealed record JobNoted(JobId Job, bool IsUnderWay, DateTimeOffset At)
+        {
+            /// <summary>Of a job at rest; null where it did not say.</summary>
+            public JobSummary? Summary { get; init; }
+        }
     }
 }

@@ -16,8 +16,8 @@ internal static class GrpcRequestReader
     /// <exception cref="PredictionException">it is none that the version takes</exception>
     public static InferRequest Read(ModelInferRequest message, InputPlan plan, InferenceSettings settings, SharedRegions? memory = null)
     {
-        if (message.Inputs.Count > settings.MaxTensors)
-            throw Refusal.Invalid("inputs", $"more than {settings.MaxTensors}");
+        if (message.Inputs.Count > plan.MostInputs(settings))
+            throw Refusal.Invalid("inputs", $"more than {plan.MostInputs(settings)}");
         var isRaw = message.RawInputContents.Count > 0;
         var sent = message.Inputs.Count(input => !input.Parameters.ContainsKey(SharedPart.RegionName));
         if (isRaw && message.RawInputContents.Count != sent)

@@ -24,7 +24,7 @@ public sealed record InferenceSettings
     /// <summary>The most samples of one request.</summary>
     public int MaxSamples { get; init; } = 65536;
 
-    /// <summary>The most tensors of one request, inputs and outputs each.</summary>
+    /// <summary>The most tensors of one request, inputs and outputs each; as many inputs as a version has columns are taken in any case.</summary>
     public int MaxTensors { get; init; } = 4096;
 
     /// <summary>The longest wait that a request may ask for.</summary>

@@ -72,6 +72,9 @@ internal sealed class InputPlan
     /// <summary>The columns' names in their order; empty where the version takes an array.</summary>
     public IReadOnlyList<string> Columns { get; private init; } = [];
 
+    /// <summary>The most inputs of a request: no version takes more of them than it has columns.</summary>
+    public int MostInputs(InferenceSettings settings) => Math.Max(settings.MaxTensors, Columns.Count);
+
     /// <summary>The plan for a version.</summary>
     public static InputPlan Of(ServedVersion version)
     {

@@ -106,8 +106,8 @@ internal static class JsonRequestReader
         for (var index = 0; reader.Read() && reader.TokenType != JsonTokenType.EndArray; index++)
         {
             var place = $"inputs[{index}]";
-            if (index >= settings.MaxTensors)
-                throw Refusal.Invalid("inputs", $"more than {settings.MaxTensors}");
+            if (index >= plan.MostInputs(settings))
+                throw Refusal.Invalid("inputs", $"more than {plan.MostInputs(settings)}");
             if (reader.TokenType != JsonTokenType.StartObject)
                 throw Refusal.Invalid(place, "an object with 'name', 'datatype', 'shape' and 'data' belongs here");
             ReadInput(ref reader, ref binary, bytes, place, assembly);

@@ -202,15 +202,21 @@ internal sealed class SampleMessages(IActorRef actor)
         yield return new TrainingProtocol.Commands.Allocate("digits");
         yield return new TrainingProtocol.Commands.Nudge(Job);
         yield return new TrainingProtocol.Commands.Note(Job, true);
+        yield return new TrainingProtocol.Commands.Note(Job, false) { Summary = Summary };
         yield return new TrainingProtocol.Replies.Noted(Job, false);
         yield return new TrainingProtocol.Events.JobNoted(Job, true, Time);
+        yield return new TrainingProtocol.Events.JobNoted(Job, false, Time) { Summary = Summary };
         yield return new TrainingProtocol.Queries.GetDetails(Job);
         yield return new TrainingProtocol.Queries.GetProgress(Job);
+        yield return new TrainingProtocol.Queries.GetSummary(Job);
+        yield return new TrainingProtocol.Queries.HasJob(Job);
         yield return new TrainingProtocol.Queries.ListJobs();
         yield return new TrainingProtocol.Replies.Accepted(Job);
         yield return new TrainingProtocol.Replies.Refused(Job, Faults);
         yield return new TrainingProtocol.Replies.Allocated(Job);
         yield return new TrainingProtocol.Replies.Jobs([Job, new("a")]);
+        yield return new TrainingProtocol.Replies.Jobs([Job, new("a")]) { AtRest = [Summary] };
+        yield return new TrainingProtocol.Replies.Known(Job, true);
         yield return Progress;
         foreach (var status in Enum.GetValues<JobStatus>())
             yield return new JobProgress(Job, status, 0, 0, 0, 0, null, 0, null, null) { MaxStaleness = status == JobStatus.Completed ? 2 : null };

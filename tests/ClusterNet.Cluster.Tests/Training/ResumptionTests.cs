@@ -58,9 +58,11 @@ public sealed class ResumptionTests : CoordinatorTests
         Running.Remove(TestJobs.Id);
         var successor = Create();
         Assert.IsType<Replies.Accepted>(await successor.Ask(new Commands.Interrupt(TestJobs.Id)));
-        Assert.False((await Directory.FishForMessageAsync<Commands.Note>(note => !note.IsUnderWay)).IsUnderWay);
+        var noted = await Directory.FishForMessageAsync<Commands.Note>(note => !note.IsUnderWay);
+        Assert.Equal(JobStatus.Interrupted, noted.Summary!.Status);
+        Assert.Equal(noted.Summary, await successor.Ask<JobSummary>(new Queries.GetSummary(TestJobs.Id)));
         Directory.Send(successor, new Commands.Nudge(TestJobs.Id));
-        Assert.False((await Directory.ExpectMsgAsync<Commands.Note>()).IsUnderWay);
+        Assert.Equal(noted, await Directory.ExpectMsgAsync<Commands.Note>());
         await KillAsync(successor);
         var third = Create(resumesByItself: true);
         Assert.Equal(JobStatus.Interrupted, await StatusAsync(third));
@@ -88,6 +90,39 @@ public sealed class ResumptionTests : CoordinatorTests
         Assert.Equal(other, (await later.ExpectMsgAsync<Commands.Nudge>()).Job);
         var patient = Sys.ActorOf(JobDirectoryActor.PropsFor(_ => Nobody.Instance, resumesByItself: false, TimeProvider.System));
         Assert.Equal(2, (await patient.Ask<Replies.Jobs>(new Queries.ListJobs())).Ids.Count);
+    }
+
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task The_directory_knows_what_jobs_at_rest_came_to_and_wakes_nobody_for_it(bool resumesByItself)
+    {
+        var directory = Start();
+        Assert.False((await directory.Ask<Replies.Known>(new Queries.HasJob(new("a-1")))).IsKnown);
+        var jobs = new List<JobId>();
+        foreach (var name in new[] { "a", "b", "c", "d" })
+            jobs.Add((await directory.Ask<Replies.Allocated>(new Commands.Allocate(name))).Job);
+        Assert.True((await directory.Ask<Replies.Known>(new Queries.HasJob(new("a-1")))).IsKnown);
+        Assert.Empty(await AtRestAsync(directory));
+        foreach (var job in jobs.Take(3).Reverse())
+        {
+            await directory.Ask<Replies.Noted>(new Commands.Note(job, true));
+            await directory.Ask<Replies.Noted>(new Commands.Note(job, false) { Summary = Summary(job, JobStatus.Interrupted) });
+        }
+        Assert.Equal(jobs.Take(3).Select(job => Summary(job, JobStatus.Interrupted)), await AtRestAsync(directory));
+        // one goes on, of another it was not heard that it went on
+        await directory.Ask<Replies.Noted>(new Commands.Note(jobs[0], true));
+        await directory.Ask<Replies.Noted>(new Commands.Note(jobs[1], false) { Summary = Summary(jobs[1], JobStatus.Completed) });
+        JobSummary[] expected = [Summary(jobs[1], JobStatus.Completed), Summary(jobs[2], JobStatus.Interrupted)];
+        Assert.Equal(expected, await AtRestAsync(directory));
+        await KillAsync(directory);
+        Assert.Equal(expected, await AtRestAsync(Start()));
+
+        IActorRef Start() => Sys.ActorOf(JobDirectoryActor.PropsFor(_ => Nobody.Instance, resumesByItself, TimeProvider.System));
+
+        static async Task<IReadOnlyList<JobSummary>> AtRestAsync(IActorRef directory) => (await directory.Ask<Replies.Jobs>(new Queries.ListJobs())).AtRest;
+
+        static JobSummary Summary(JobId job, JobStatus status) => new(job, status, 3, 4, DateTimeOffset.UnixEpoch, null);
     }
 
     [Fact]

@@ -1,0 +1,132 @@
+using System.Reflection;
+using System.Runtime.ExceptionServices;
+using Akka.Actor;
+using Akka.Configuration;
+using Akka.Event;
+using Akka.Remote.Transport;
+using Google.Protobuf;
+
+namespace ClusterNet.Cluster.Remoting;
+
+/// <summary>
+/// Akka.Remote's TCP (or TLS) with messages that may be larger than a frame: a list of many models, data with tens of thousands of columns. What fits a frame travels as it is. What does not is cut into <see cref="Pieces"/> and put together again
+/// on the other side, below everything that Akka.Remote knows of messages, so that no actor has to. Frames stay small, and what else is sent meanwhile from another thread, such as a heartbeat, goes between the pieces.
+/// Tensors do not belong here: they have the lane.
+/// </summary>
+internal sealed class PieceTransport : Transport
+{
+    private const string Tcp = "Akka.Remote.Transport.DotNetty.TcpTransport, Akka.Remote";
+
+    private readonly Transport _tcp;
+    private readonly PieceRoom _room = new(Pieces.MostBytesHeld);
+    private readonly ILoggingAdapter _log;
+
+    /// <summary>By Akka.Remote, from its configuration.</summary>
+    public PieceTransport(ActorSystem system, Config config)
+    {
+        (System, Config) = (system, config);
+        _log = Logging.GetLogger(system, typeof(PieceTransport));
+        try
+        {
+            // Akka has it made from this name too
+            _tcp = (Transport)Activator.CreateInstance(Type.GetType(Tcp, throwOnError: true)!, system, config)!;
+        }
+        catch (TargetInvocationException exception) when (exception.InnerException is { } reason)
+        {
+            ExceptionDispatchInfo.Throw(reason);
+            throw;
+        }
+    }
+
+    public override string SchemeIdentifier => _tcp.SchemeIdentifier;
+
+    public override long MaximumPayloadBytes => Math.Max(Pieces.MostBytes, _tcp.MaximumPayloadBytes);
+
+    public override async Task<(Address, TaskCompletionSource<IAssociationEventListener>)> Listen()
+    {
+        var (address, below) = await _tcp.Listen().ConfigureAwait(false);
+        var above = new TaskCompletionSource<IAssociationEventListener>();
+        Pass(above, listener => below.TrySetResult(new Listener(this, listener)));
+        return (address, above);
+    }
+
+    public override bool IsResponsibleFor(Address remote) => _tcp.IsResponsibleFor(remote);
+
+    public override async Task<AssociationHandle> Associate(Address remoteAddress) => new Handle(this, await _tcp.Associate(remoteAddress).ConfigureAwait(false));
+
+    public override Task<bool> Shutdown() => _tcp.Shutdown();
+
+    public override Task<bool> ManagementCommand(object message) => _tcp.ManagementCommand(message);
+
+    private static void Pass<T>(TaskCompletionSource<T> above, Action<T> below) =>
+        above.Task.ContinueWith(task => below(task.Result), CancellationToken.None, TaskContinuationOptions.OnlyOnRanToCompletion | TaskContinuationOptions.ExecuteSynchronously, TaskScheduler.Default);
+
+    private sealed class Listener(PieceTransport transport, IAssociationEventListener above) : IAssociationEventListener
+    {
+        public void Notify(IAssociationEvent ev) => above.Notify(ev is InboundAssociation inbound ? new InboundAssociation(new Handle(transport, inbound.Association)) : ev);
+    }
+
+    /// <summary>One connection.</summary>
+    private sealed class Handle : AssociationHandle
+    {
+        private readonly PieceTransport _transport;
+        private readonly AssociationHandle _tcp;
+        private readonly object _writing = new();
+
+        public Handle(PieceTransport transport, AssociationHandle tcp)
+            : base(tcp.LocalAddress, tcp.RemoteAddress)
+        {
+            (_transport, _tcp) = (transport, tcp);
+            Pass(ReadHandlerSource, above => tcp.ReadHandlerSource.TrySetResult(new Reader(this, above)));
+        }
+
+        public override bool Write(ByteString payload)
+        {
+            if (payload.Length <= _transport._tcp.MaximumPayloadBytes)
+                return _tcp.Write(payload);
+            // two of them would be taken for one
+            lock (_writing)
+                return Pieces.Of(payload).All(_tcp.Write);
+        }
+
+        [Obsolete("as above")]
+        public override void Disassociate() => _tcp.Disassociate();
+
+        private sealed class Reader(Handle handle, IHandleEventListener above) : IHandleEventListener
+        {
+            private readonly PieceReader _pieces = new(handle._transport._room);
+
+            public void Notify(IHandleEvent ev)
+            {
+                switch (ev)
+                {
+                    case InboundPayload { Payload: var payload } when Pieces.IsPiece(payload):
+                        Take(payload);
+                        break;
+                    case Disassociated:
+                        _pieces.End();
+                        above.Notify(ev);
+                        break;
+                    default:
+                        above.Notify(ev);
+                        break;
+                }
+            }
+
+            private void Take(ByteString piece)
+            {
+                try
+                {
+                    if (_pieces.Take(piece) is { } whole)
+                        above.Notify(new InboundPayload(whole));
+                }
+                catch (InvalidDataException exception)
+                {
+                    _pieces.End();
+                    handle._transport._log.Warning("The connection with {0} is closed: {1}", handle.RemoteAddress, exception.Message);
+                    handle.Disassociate(exception.Message, handle._transport._log);
+                }
+            }
+        }
+    }
+}

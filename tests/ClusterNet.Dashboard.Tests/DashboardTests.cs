@@ -92,6 +92,61 @@ public sealed class DashboardTests(Browser browser) : IClassFixture<Browser>
         await Expect(page.GetByText("mean_texture: 'much' is no number")).ToBeVisibleAsync();
     }
 
+    [SkippableFact]
+    public async Task A_row_brings_the_values_of_columns_that_are_too_many_for_fields()
+    {
+        Browser.SkipWithoutBrowser();
+        var spec = TestJobs.Digits("mlp", [], null, ("hidden", ["8"]));
+        await CompletedAsync(await browser.Cluster.SubmitAsync(spec with { Name = "wide" }));
+        await using var gateway = await browser.StartAsync();
+        await using var watched = await browser.OpenAsync(gateway, "#/predict/wide");
+        var page = watched.Page;
+        await Expect(page.GetByText("4 more columns get their values from a row below, and are missing without one.")).ToBeVisibleAsync();
+        await Expect(page.Locator(".fields input")).ToHaveCountAsync(60);
+        var values = Enumerable.Range(0, 64).Select(pixel => pixel * 7 % 17).ToArray();
+        await page.GetByLabel("Row", new PageGetByLabelOptions { Exact = true }).FillAsync(string.Join('\t', values));
+        await page.GetByRole(AriaRole.Button, new PageGetByRoleOptions { Name = "Predict" }).ClickAsync();
+        await Expect(page.Locator("#answer-class")).ToBeVisibleAsync();
+        var shown = await page.Locator("[data-probability]").AllTextContentsAsync();
+
+        using var http = new HttpClient { BaseAddress = gateway.Address };
+        var described = await http.GetFromJsonAsync<JsonElement>(new Uri("/v2/models/wide", UriKind.Relative));
+        var inputs = described.GetProperty("inputs").EnumerateArray().Select((input, i) => new { name = input.GetProperty("name").GetString(), datatype = "FP64", shape = new[] { 1 }, data = new[] { values[i] } }).ToArray();
+        var answer = await (await http.PostAsJsonAsync(new Uri("/v2/models/wide/infer", UriKind.Relative), new { inputs })).Content.ReadFromJsonAsync<JsonElement>();
+        Assert.Equal(
+            answer.GetProperty("outputs").EnumerateArray().First(output => output.GetProperty("name").GetString() == "probabilities").GetProperty("data").EnumerateArray().Select(value => value.GetSingle()),
+            shown.Select(text => float.Parse(text, CultureInfo.InvariantCulture)));
+        await Browser.PictureAsync(page, "predict-wide");
+        await AssertAccessibleAsync(page);
+
+        await page.GetByLabel("Row", new PageGetByLabelOptions { Exact = true }).FillAsync(string.Join('\t', values[..63]) + "\tmuch");
+        await page.GetByRole(AriaRole.Button, new PageGetByRoleOptions { Name = "Predict" }).ClickAsync();
+        await Expect(page.GetByText($"{inputs[63].name}: 'much' is no number")).ToBeVisibleAsync();
+    }
+
+    [SkippableFact]
+    public async Task A_long_table_begins_with_its_first_rows_and_has_the_others_when_they_are_wanted()
+    {
+        Browser.SkipWithoutBrowser();
+        await using var gateway = await browser.StartAsync();
+        await using var watched = await browser.OpenAsync(gateway, "#/models");
+        var page = watched.Page;
+        var jobs = JsonSerializer.Serialize(new
+        {
+            jobs = Enumerable.Range(1, 250).Select(number => new { job = $"many-{number}", status = "completed", steps = 3, total_steps = 3, submitted = "2026-11-25T10:00:00Z", model = "many", version = number }),
+        });
+        await page.RouteAsync("**/api/jobs", route => route.FulfillAsync(new RouteFulfillOptions { ContentType = "application/json", Body = jobs }));
+        await page.EvaluateAsync("location.hash = '#/jobs'");
+        await Expect(page.Locator("tbody tr")).ToHaveCountAsync(100);
+        await Expect(page.Locator("tbody tr").First).ToContainTextAsync("many-250");
+        await Expect(page.GetByText("100 of 250 are shown")).ToBeVisibleAsync();
+        await AssertAccessibleAsync(page);
+        await page.GetByRole(AriaRole.Button, new PageGetByRoleOptions { Name = "Show more" }).ClickAsync();
+        await Expect(page.Locator("tbody tr")).ToHaveCountAsync(250);
+        await Expect(page.Locator("tbody tr").Last).ToContainTextAsync("many-1");
+        await Expect(page.GetByRole(AriaRole.Button, new PageGetByRoleOptions { Name = "Show more" })).ToBeHiddenAsync();
+    }
+
     [SkippableTheory]
     [InlineData(1280, false)]
     [InlineData(360, true)]

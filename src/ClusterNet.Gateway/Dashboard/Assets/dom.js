@@ -19,17 +19,30 @@ export function fill(element, ...children) {
   return element;
 }
 
+const ROWS = 100;
+
 /**
- * A table that is brought up to date in place, so that focus, selection and scrolling stay.
+ * A table that is brought up to date in place, so that focus, selection and scrolling stay. It begins with a hundred rows and has a button for more.
  * columns: [{title, number, cell: row => text or node, text: row => what decides whether the cell has changed}]
  */
 export function table(caption, columns, keyOf, empty) {
   const body = h('tbody');
   const whole = h('table', {}, h('caption', {}, caption), h('thead', {}, h('tr', {}, columns.map(column => h('th', {scope: 'col', class: column.number ? 'number' : null}, column.title)))), body);
   const none = h('p', {class: 'empty'}, empty);
-  const element = h('div', {class: 'scroll', role: 'region', 'aria-label': caption, tabindex: 0}, whole, none);
+  const rest = h('span', {class: 'soft'});
+  const more = h('p', {class: 'more', hidden: true}, h('button', {type: 'button', class: 'quiet', onclick: () => {
+    most *= 4;
+    update(all);
+  }}, 'Show more'), ' ', rest);
+  const element = h('div', {class: 'scroll', role: 'region', 'aria-label': caption, tabindex: 0}, whole, none, more);
   const rows = new Map();
-  function update(items) {
+  let most = ROWS;
+  let all = [];
+  function update(given) {
+    all = given;
+    const items = all.slice(0, most);
+    more.hidden = all.length <= most;
+    rest.textContent = `${number(items.length, 0)} of ${number(all.length, 0)} are shown`;
     const keys = new Set(items.map(keyOf));
     for (const [key, row] of rows) {
       if (!keys.has(key)) {

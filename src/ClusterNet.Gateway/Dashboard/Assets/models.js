@@ -25,6 +25,10 @@ export class Rates {
   }
 }
 
+/** What is in use first, then by name, the newest version first. */
+export const inOrder = versions => versions.toSorted((a, b) => isInUse(b) - isInUse(a) || a.model.localeCompare(b.model) || b.version - a.version);
+const isInUse = version => version.state !== 'unloaded' || version.share > 0 || version.labels.length > 0;
+
 const failures = version => Object.values(version.failures).reduce((sum, count) => sum + count, 0);
 
 export function servedTable(caption, empty, isOfOne = false) {
@@ -58,7 +62,7 @@ export function models(main, {signal, session, failed}) {
     try {
       const {versions} = await get('/api/serving', signal);
       rates.update(versions);
-      served.update(versions.map(version => ({...version, rate: rates.of(version)})));
+      served.update(inOrder(versions).map(version => ({...version, rate: rates.of(version)})));
     } catch (error) {
       if (!signal.aborted) failed(error);
       throw error;
@@ -84,7 +88,7 @@ export function model(main, {signal, session, parameters: [name], failed}) {
   repeat(guarded(async () => {
     const versions = (await get('/api/serving', signal)).versions.filter(version => version.model === name);
     rates.update(versions);
-    served.update(versions.map(version => ({...version, rate: rates.of(version)})));
+    served.update(inOrder(versions).map(version => ({...version, rate: rates.of(version)})));
     const at = (performance.now() - started) / 1000;
     for (const version of versions) {
       if (rates.of(version) === null || (version.share === 0 && version.requests === 0)) continue;

@@ -2,6 +2,9 @@
 import {h, fill, number} from './dom.js';
 import {get, post, ApiError} from './api.js';
 
+// more columns than these have no fields of their own: a row brings their values
+const FIELDS = 60;
+
 export function predict(main, {signal, session, parameters: [wanted], failed}) {
   if (!session.scopes.includes('predict')) {
     fill(main, h('h1', {}, 'Predict'), h('p', {class: 'soft'}, 'Predictions need the scope "predict".'));
@@ -59,15 +62,17 @@ export function predict(main, {signal, session, parameters: [wanted], failed}) {
     const columns = signature.inputs.filter(input => input.shape.length === 1);
     readers = [];
     if (columns.length === signature.inputs.length) {
-      const inputs = columns.map((column, i) => columnField(column, `field-${i}`));
+      const inputs = columns.map((column, i) => i < FIELDS ? columnField(column, `field-${i}`) : columnOfRow(column));
+      const others = columns.length - FIELDS;
       readers = inputs.map(input => input.read);
       const row = h('textarea', {id: 'row', rows: 2, spellcheck: false, 'aria-describedby': 'row-help'});
       row.addEventListener('input', () => {
         const cells = row.value.trim().split('\n').at(-1).split(/[\t,;]/).map(cell => cell.trim());
         if (cells.length > 1) inputs.forEach((input, i) => input.write(cells[i] ?? ''));
       });
-      fill(fields, h('div', {class: 'fields'}, inputs.map(input => input.element)),
-        h('details', {}, h('summary', {}, 'Paste a row'), h('p', {class: 'soft', id: 'row-help'}, `Values of ${columns.length} columns in this order, with commas or tabs between them.`), h('label', {for: 'row'}, 'Row'), row));
+      fill(fields, h('div', {class: 'fields'}, inputs.slice(0, FIELDS).map(input => input.element)),
+        others > 0 ? h('p', {class: 'soft', id: 'other-columns'}, `${number(others, 0)} more columns get their values from a row below, and are missing without one.`) : null,
+        h('details', {open: others > 0}, h('summary', {}, 'Paste a row'), h('p', {class: 'soft', id: 'row-help'}, `Values of ${columns.length} columns in this order, with commas or tabs between them.`), h('label', {for: 'row'}, 'Row'), row));
     } else {
       const array = arrayField(signature.inputs[0]);
       readers = [array.read];
@@ -116,6 +121,30 @@ export function predict(main, {signal, session, parameters: [wanted], failed}) {
   }
 }
 
+/** What goes to the gateway of a column; null where it is no value. */
+function tensorOf(column, text) {
+  const isText = column.datatype === 'BYTES';
+  const value = text === '' ? null : isText ? text : Number(text);
+  return value === null || isText || Number.isFinite(value) ? {name: column.name, datatype: column.datatype, shape: [1], data: [value]} : null;
+}
+
+const noNumber = (column, text) => new Error(`${column.name}: '${text}' is no number`);
+
+/** A column without a field: its value comes with a row. */
+function columnOfRow(column) {
+  let text = '';
+  return {
+    write(cell) {
+      text = cell;
+    },
+    read() {
+      const tensor = tensorOf(column, text);
+      if (!tensor) throw noNumber(column, text);
+      return tensor;
+    },
+  };
+}
+
 /** One raw column: a number, or one of its categories. Empty is missing. */
 function columnField(column, id) {
   const isText = column.datatype === 'BYTES';
@@ -131,13 +160,13 @@ function columnField(column, id) {
     read() {
       const text = input.value.trim();
       input.classList.remove('wrong');
-      const value = text === '' ? null : isText ? text : Number(text);
-      if (value !== null && !isText && !Number.isFinite(value)) {
+      const tensor = tensorOf(column, text);
+      if (!tensor) {
         input.classList.add('wrong');
         input.focus();
-        throw new Error(`${column.name}: '${text}' is no number`);
+        throw noNumber(column, text);
       }
-      return {name: column.name, datatype: column.datatype, shape: [1], data: [value]};
+      return tensor;
     },
   };
 }

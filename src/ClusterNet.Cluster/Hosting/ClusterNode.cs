@@ -150,6 +150,7 @@ public sealed class ClusterNode : IAsyncDisposable
         builder.Logging.ClearProviders();
         logging?.Invoke(builder.Logging);
         builder.Services.AddSingleton<IHostLifetime, ProgramLifetime>();
+        builder.Services.AddSingleton(TimeProvider.System).AddHostedService<IdleMemory>();
         // a node leaves within the bounds of Akka's coordinated shutdown
         builder.Services.Configure<HostOptions>(host => host.ShutdownTimeout = Timeout.InfiniteTimeSpan);
         builder.Services.AddAkka(NodeConfiguration.SystemName, (akka, services) =>

@@ -70,6 +70,13 @@ public static class ModelProtocol
             public string? Label { get; init; }
         }
 
+        /// <summary>Whether a version is still there, asked by who has the rest of it. Answered by <see cref="Replies.There"/> or <see cref="Replies.Unknown"/>.</summary>
+        public sealed record IsThere(ModelVersionId Version) : IModelMessage
+        {
+            /// <inheritdoc/>
+            public string Model => Version.Model;
+        }
+
         /// <summary>All versions. Answered by <see cref="Replies.Models"/>.</summary>
         public sealed record List;
 
@@ -96,6 +103,13 @@ public static class ModelProtocol
 
         /// <summary>What was asked for.</summary>
         public sealed record Found(StoredVersion Stored)
+        {
+            /// <summary>Of the node that loaded it first; null where none has said so yet.</summary>
+            public string? Arithmetic { get; init; }
+        }
+
+        /// <summary>It is.</summary>
+        public sealed record There(ModelVersionId Version)
         {
             /// <summary>Of the node that loaded it first; null where none has said so yet.</summary>
             public string? Arithmetic { get; init; }

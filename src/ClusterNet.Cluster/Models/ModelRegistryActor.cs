@@ -32,6 +32,7 @@ internal sealed class ModelRegistryActor : ReceivePersistentActor
         Command<Commands.Register>(register => Do(_state.Decide(register), Sender.Tell));
         Command<Commands.Delete>(Delete);
         Command<Queries.Find>(find => Sender.Tell(_state.Answer(find)));
+        Command<Queries.IsThere>(query => Sender.Tell(_state.Answer(query)));
         Command<Queries.List>(_ => Sender.Tell(_state.List()));
         Command<Commands.SetLabel>(label => Do(_state.Decide(label), Sender.Tell));
         Command<Commands.NoteArithmetic>(note => Do(_state.Decide(note), Sender.Tell));

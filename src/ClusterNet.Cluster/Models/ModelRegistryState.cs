@@ -74,6 +74,12 @@ internal sealed partial class ModelRegistryState
         return FoundOf(_models[find.Model], find.Version ?? versions.Keys.Last());
     }
 
+    public object Answer(Queries.IsThere query) => Answer(new Queries.Find(query.Model, query.Version.Version)) switch
+    {
+        Replies.Found found => new Replies.There(query.Version) { Arithmetic = found.Arithmetic },
+        var other => other,
+    };
+
     public Replies.Models List() => new([.. _models.Values.SelectMany(entry => entry.Versions.Values).Select(stored => stored.Version)]);
 
     public void Apply(object @event)

@@ -32,11 +32,22 @@ internal sealed partial class ModelSerializer(ExtendedActorSystem system) : Prot
         .Add<Commands.Register, Wire.ModelWhole>("M:register", m => Whole(m.Stored), w => new Commands.Register(FromWire(w.Stored)))
         .Add<Commands.Delete, Wire.ModelChoice>("M:delete", m => Choice(m.Model, m.Version), w => new Commands.Delete(w.Model, w.HasVersion ? w.Version : null))
         .Add<Queries.Find, Wire.ModelChoice>("M:find", m => Choice(m.Model, m.Version, m.Label), w => new Queries.Find(w.Model, w.HasVersion ? w.Version : null) { Label = w.HasLabel ? w.Label : null })
+        .Add<Queries.IsThere, Wire.ModelOnly>("M:is-there", m => Only(m.Version), w => new Queries.IsThere(w.Version.FromWire()))
         .Add<Queries.List, Wire.ModelList>("M:list", _ => new Wire.ModelList(), _ => new Queries.List());
 
     private static CodecTable Replied(CodecTable table) => table
         .Add<Replies.Reserved, Wire.ModelOnly>("M:reserved", m => Only(m.Version), w => new Replies.Reserved(w.Version.FromWire()))
         .Add<Replies.Registered, Wire.ModelOnly>("M:registered", m => Only(m.Version), w => new Replies.Registered(w.Version.FromWire()))
+        .Add<Replies.There, Wire.ModelThere>(
+            "M:there",
+            m =>
+            {
+                var wire = new Wire.ModelThere { Version = m.Version.ToWire() };
+                if (m.Arithmetic is { } arithmetic)
+                    wire.Arithmetic = arithmetic;
+                return wire;
+            },
+            w => new Replies.There(w.Version.FromWire()) { Arithmetic = w.HasArithmetic ? w.Arithmetic : null })
         .Add<Replies.Found, Wire.ModelWhole>(
             "M:found",
             m =>

@@ -178,6 +178,7 @@ internal sealed partial class InferenceActor : ReceiveActor, IWithTimers
         Receive<Drain>(_ => _draining = true);
         // the answer to a question that was asked again, and a registry that is starting again: the next check asks once more
         Receive<ModelProtocol.Replies.Found>(_ => { });
+        Receive<ModelProtocol.Replies.There>(_ => { });
         Receive<Status.Failure>(_ => { });
         Receive<Tick>(_ => { });
     }
@@ -207,6 +208,8 @@ internal sealed partial class InferenceActor : ReceiveActor, IWithTimers
             PlanBatch(isDelayed: true);
         });
         Receive<ModelRunnerActor.Computed>(Answer);
+        Receive<ModelProtocol.Replies.There>(there => CompareArithmetic(there.Arithmetic));
+        // to what was noted, and to a question that was asked again
         Receive<ModelProtocol.Replies.Found>(found => CompareArithmetic(found.Arithmetic));
         Receive<ModelProtocol.Replies.Unknown>(unknown => Fail(FailureKind.UnknownModel, [unknown.Fault]));
         Receive<Status.Failure>(_ => { });
@@ -262,7 +265,7 @@ internal sealed partial class InferenceActor : ReceiveActor, IWithTimers
     private void Check()
     {
         // a version may be deleted while it is in memory
-        Find();
+        _registry.Tell(new ModelProtocol.Queries.IsThere(_version));
         if (_running.Count == 0 && _queue.Count == 0 && Now - _since >= _settings.IdleAfter)
             Context.Parent.Tell(new Retire(_version));
     }

@@ -65,8 +65,11 @@ public sealed class ModelRegistryStateTests
         Assert.Equal("a", Assert.IsType<Replies.Found>(second.Reply).Arithmetic);
         Assert.Equal("a", Assert.IsType<Replies.Found>(_state.Answer(new Queries.Find("tumor", 1))).Arithmetic);
         Assert.Null(Assert.IsType<Replies.Found>(_state.Answer(new Queries.Find("tumor", 2))).Arithmetic);
+        var first = new ModelVersionId("tumor", 1);
+        Assert.Equal(new Replies.There(first) { Arithmetic = "a" }, _state.Answer(new Queries.IsThere(first)));
         Apply(_state.Decide(new Commands.Delete("tumor", 1), new HashSet<ModelVersionId>()));
         Assert.IsType<Replies.Unknown>(_state.Decide(new Commands.NoteArithmetic(new ModelVersionId("tumor", 1), "a")).Reply);
+        Assert.IsType<Replies.Unknown>(_state.Answer(new Queries.IsThere(first)));
     }
 
     [Fact]

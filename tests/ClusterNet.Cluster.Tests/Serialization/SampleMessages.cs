@@ -262,6 +262,9 @@ internal sealed class SampleMessages(IActorRef actor)
         yield return new ModelProtocol.Queries.List();
         yield return new ModelProtocol.Replies.Reserved(Version);
         yield return new ModelProtocol.Replies.Registered(Version);
+        yield return new ModelProtocol.Queries.IsThere(Version);
+        yield return new ModelProtocol.Replies.There(Version);
+        yield return new ModelProtocol.Replies.There(Version) { Arithmetic = "ab12" };
         yield return new ModelProtocol.Replies.Found(Stored);
         yield return new ModelProtocol.Replies.Found(Stored) { Arithmetic = "ab12" };
         yield return new ModelProtocol.Replies.Unknown(Faults[1]);

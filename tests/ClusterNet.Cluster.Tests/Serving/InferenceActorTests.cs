@@ -371,6 +371,23 @@ public sealed class InferenceActorTests : TestKit
     }
 
     [Fact]
+    public async Task A_version_that_is_loaded_is_looked_for_and_not_fetched_again()
+    {
+        await SaveWeights();
+        var actor = Start(Quick);
+        await _registry.ExpectMsgAsync<ModelProtocol.Queries.Find>();
+        _registry.Reply(new ModelProtocol.Replies.Found(Stored) { Arithmetic = _model.Arithmetic });
+        await Settled(actor);
+        for (var i = 0; i < 3; i++)
+        {
+            Assert.Equal(new ModelProtocol.Queries.IsThere(Version), await _registry.ExpectMsgAsync<ModelProtocol.Queries.IsThere>());
+            _registry.Reply(new ModelProtocol.Replies.There(Version) { Arithmetic = _model.Arithmetic });
+        }
+        _registry.Reply(new ModelProtocol.Replies.Unknown(new Fault("version", "was deleted")));
+        await AwaitAssertAsync(async () => Assert.Equal(FailureKind.UnknownModel, (await Infer(actor, 1, null, "0.5").ExpectMsgAsync<Replies.InferFailed>()).Kind));
+    }
+
+    [Fact]
     public async Task The_first_node_that_loads_a_version_says_what_it_comes_to()
     {
         await SaveWeights();

@@ -29,12 +29,12 @@ public sealed class InferenceHostActorTests : TestKit
         _registry = CreateTestProbe();
         _registry.SetAutoPilot(new DelegateAutoPilot((sender, message) =>
         {
-            if (message is ModelProtocol.Queries.Find find)
-            {
-                sender.Tell(_deleted
-                    ? new ModelProtocol.Replies.Unknown(new Fault("version", "was deleted"))
-                    : new ModelProtocol.Replies.Found(find.Version == 1 ? First : Second));
-            }
+            if (_deleted && message is ModelProtocol.IModelMessage)
+                sender.Tell(new ModelProtocol.Replies.Unknown(new Fault("version", "was deleted")));
+            else if (message is ModelProtocol.Queries.Find find)
+                sender.Tell(new ModelProtocol.Replies.Found(find.Version == 1 ? First : Second));
+            else if (message is ModelProtocol.Queries.IsThere asked)
+                sender.Tell(new ModelProtocol.Replies.There(asked.Version));
             return AutoPilot.KeepRunning;
         }));
     }

@@ -16,6 +16,10 @@ internal static class ClusterCommand
 {
     private const int MostNodes = 32;
     private static readonly TimeSpan StartPatience = TimeSpan.FromMinutes(2);
+
+    /// <summary>A process that starts takes a core for seconds: more at once than there are cores keep each other from answering heartbeats. Some are ready only with others that come later, so the next follow in any case.</summary>
+    private static readonly int AtOnce = Math.Max(3, Environment.ProcessorCount);
+    private static readonly TimeSpan TurnPatience = TimeSpan.FromSeconds(10);
     private static readonly TimeSpan StopPatience = TimeSpan.FromSeconds(40);
     private static readonly TimeSpan LookInterval = TimeSpan.FromMilliseconds(100);
 
@@ -60,8 +64,11 @@ internal static class ClusterCommand
             {
                 launched.Add(Launch(run, cluster, $"node-{i + 1}", roles[i], ports[i], ports[count + i], seeds, postgres));
                 cluster.Write(launched);
+                if (launched.Count % AtOnce == 0 && launched.Count < count)
+                    await LateAsync(run, cluster, launched, TurnPatience);
             }
-            await WaitUntilUpAsync(run, cluster, launched);
+            if (await LateAsync(run, cluster, launched, StartPatience) is { } late)
+                throw new ClusterException($"{late.Name} is not ready after {StartPatience.TotalMinutes:0} minutes; {cluster.OutputOf(late.Name)} has what it said");
         }
         catch
         {
@@ -112,8 +119,10 @@ internal static class ClusterCommand
         return new LaunchedNode(name, process.Id, process.StartTime.ToUniversalTime().Ticks, Loopback(port), http, roles);
     }
 
-    /// <summary>Each node answers that it is ready by its own HTTP.</summary>
-    private static async Task WaitUntilUpAsync(CommandRun run, LaunchedCluster cluster, IReadOnlyList<LaunchedNode> nodes)
+    /// <summary>Waits until each node answers that it is ready by its own HTTP.</summary>
+    /// <returns>one that does not, when the patience is over; null where all do</returns>
+    /// <exception cref="ClusterException">one has ended</exception>
+    private static async Task<LaunchedNode?> LateAsync(CommandRun run, LaunchedCluster cluster, IReadOnlyList<LaunchedNode> nodes, TimeSpan patience)
     {
         using var handler = new SocketsHttpHandler { UseProxy = false };
         using var http = new HttpClient(handler) { Timeout = TimeSpan.FromSeconds(5) };
@@ -130,10 +139,11 @@ internal static class ClusterCommand
                 if (await IsReadyAsync(http, node, run.Interrupt))
                     left.RemoveAt(i);
             }
-            if (clock.Elapsed > StartPatience)
-                throw new ClusterException($"{left[0].Name} is not ready after {StartPatience.TotalMinutes:0} minutes; {cluster.OutputOf(left[0].Name)} has what it said");
+            if (left.Count > 0 && clock.Elapsed > patience)
+                return left[0];
             await pace.WaitForNextTickAsync(run.Interrupt);
         }
+        return null;
     }
 
     private static async Task<bool> IsReadyAsync(HttpClient http, LaunchedNode node, CancellationToken cancel)

@@ -40,6 +40,18 @@ public sealed class CsvTests : IDisposable
         Assert.Equal([1, 2, 0.5f, 3, 4, 5], Features(spec));
     }
 
+    [Theory]
+    [InlineData(1024, null)]
+    [InlineData(1025, "column 'target' has more than 1024 different classes; is this a regression (data.task)?")]
+    public void There_are_no_more_classes_than_metrics_tell_apart(int classes, string? message)
+    {
+        var spec = Specs.Csv(File("a,target\n" + string.Concat(Enumerable.Range(0, classes).Select(row => $"{row},c{row}\n"))));
+        if (message is null)
+            Assert.Equal(classes, DataPipeline.Load(spec, 1).Preparation.Signature.Classes.Count);
+        else
+            Assert.Equal(message, Specs.SingleFault(spec).Message);
+    }
+
     [Fact]
     public void A_compressed_file_is_read_as_it_is()
     {

@@ -77,6 +77,14 @@ public sealed class ImageFolderTests : IDisposable
     }
 
     [Fact]
+    public void There_are_no_more_classes_than_metrics_tell_apart()
+    {
+        for (var folder = 0; folder <= 1024; folder++)
+            _folder.Write($"c{folder}/a.png", "never opened");
+        Assert.Contains("1025 classes, at most 1024 are learned", Specs.SingleFault(Spec(new ImageSpec())).Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public void A_file_that_is_no_picture_is_named()
     {
         TwoClasses();

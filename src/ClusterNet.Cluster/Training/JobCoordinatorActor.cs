@@ -21,6 +21,9 @@ internal sealed partial class JobCoordinatorActor : ReceivePersistentActor, IWit
 {
     private const int TicksBetweenRepeats = 3;
 
+    /// <summary>In a row, with no checkpoint in between. What may pass has passed by then.</summary>
+    private const int MostCrashes = 5;
+
     private static readonly TimeSpan RepeatInterval = TimeSpan.FromSeconds(1);
 
     private readonly JobId _job;
@@ -65,6 +68,9 @@ internal sealed partial class JobCoordinatorActor : ReceivePersistentActor, IWit
 
         /// <summary>Go on where the last coordinator died.</summary>
         GoOn,
+
+        /// <summary>Do not: it would die again.</summary>
+        EndCrashing,
     }
 
     /// <inheritdoc/>
@@ -82,6 +88,13 @@ internal sealed partial class JobCoordinatorActor : ReceivePersistentActor, IWit
     private bool Evaluates => _state.Plan!.ValidationSamples > 0;
 
     private IReadOnlyList<EpochRecord> Epochs => [.. _state.Epochs, .. _run?.Epochs ?? []];
+
+    /// <summary>An error of this program, as those of others are told by messages. It is counted, since the next coordinator may come to the same.</summary>
+    protected override void PreRestart(Exception reason, object message)
+    {
+        _environment.Running.Crashed(_job, _state.RestoreStep, $"{reason.GetType().Name}: {reason.Message}");
+        base.PreRestart(reason, message);
+    }
 
     protected override void PostStop()
     {
@@ -111,8 +124,10 @@ internal sealed partial class JobCoordinatorActor : ReceivePersistentActor, IWit
             _state.MarkKilled();
             if (!GoesOnByItself)
                 return;
-            // a journal that has just refused is not asked again at once
-            if (_environment.Running.HasJournalFailed(_job))
+            // neither is a journal that has just refused asked again at once, nor what has crashed more than once begun again
+            if (_environment.Running.CrashesOf(_job) >= MostCrashes)
+                Self.Tell(Tick.EndCrashing);
+            else if (_environment.Running.HasJournalFailed(_job) || _environment.Running.CrashesOf(_job) > 1)
                 Timers.StartSingleTimer(Tick.GoOn, Tick.GoOn, RepeatInterval);
             else
                 Self.Tell(Tick.GoOn);
@@ -130,6 +145,7 @@ internal sealed partial class JobCoordinatorActor : ReceivePersistentActor, IWit
         Command<Commands.Nudge>(_ => Nudged());
         Command<Commands.HandOff>(_ => Context.Stop(Self));
         Command<Tick>(tick => tick == Tick.GoOn && _state.WasKilled, _ => StartRun());
+        Command<Tick>(tick => tick == Tick.EndCrashing && _state.WasKilled, _ => EndCrashing());
         Common();
     }
 
@@ -147,6 +163,12 @@ internal sealed partial class JobCoordinatorActor : ReceivePersistentActor, IWit
             Sender.Tell(new Replies.Accepted(_job));
             NoteThat(false);
         });
+    }
+
+    private void EndCrashing()
+    {
+        _run = new TrainingRun(_state);
+        End(JobStatus.Failed, $"the coordinator failed {MostCrashes} times in a row: {_environment.Running.LastCrashOf(_job)}; that is an error of the program, and the log of the node says where. 'clusternet resume' tries again from the last checkpoint", deleteCheckpoints: false);
     }
 
     private void Nudged()
@@ -380,16 +402,44 @@ internal sealed partial class JobCoordinatorActor : ReceivePersistentActor, IWit
 /// </summary>
 internal sealed class RunningJobs
 {
-    // with whether its last coordinator stopped because of the journal
-    private readonly ConcurrentDictionary<JobId, bool> _jobs = new();
+    private readonly ConcurrentDictionary<JobId, Life> _jobs = new();
 
-    public void Add(JobId job) => _jobs[job] = false;
+    public void Add(JobId job) => _jobs.AddOrUpdate(job, new Life(), static (_, life) => life with { HasJournalFailed = false });
 
     public void Remove(JobId job) => _jobs.TryRemove(job, out _);
 
     public bool Contains(JobId job) => _jobs.ContainsKey(job);
 
-    public void JournalFailed(JobId job) => _jobs.TryUpdate(job, true, false);
+    /// <summary>The last coordinator stopped because of the journal.</summary>
+    public void JournalFailed(JobId job) => Change(job, static life => life with { HasJournalFailed = true });
 
-    public bool HasJournalFailed(JobId job) => _jobs.GetValueOrDefault(job);
+    public bool HasJournalFailed(JobId job) => _jobs.GetValueOrDefault(job)?.HasJournalFailed == true;
+
+    /// <summary>A coordinator failed by an error of its own, having come so far.</summary>
+    public void Crashed(JobId job, long step, string reason) => Change(job, life => life with { Crashes = step > life.CrashedAt ? 1 : life.Crashes + 1, CrashedAt = step, LastCrash = reason });
+
+    /// <summary>How many of them failed in a row without having come further.</summary>
+    public int CrashesOf(JobId job) => _jobs.GetValueOrDefault(job)?.Crashes ?? 0;
+
+    /// <summary>What the last one failed by.</summary>
+    public string LastCrashOf(JobId job) => _jobs.GetValueOrDefault(job)?.LastCrash ?? string.Empty;
+
+    private void Change(JobId job, Func<Life, Life> change)
+    {
+        while (_jobs.TryGetValue(job, out var life) && !_jobs.TryUpdate(job, change(life), life))
+        {
+            // another thread was faster
+        }
+    }
+
+    private sealed record Life
+    {
+        public bool HasJournalFailed { get; init; }
+
+        public int Crashes { get; init; }
+
+        public long CrashedAt { get; init; } = -1;
+
+        public string LastCrash { get; init; } = string.Empty;
+    }
 }

@@ -1,5 +1,6 @@
 using ClusterNet.Core.Faults;
 using ClusterNet.Core.Jobs;
+using ClusterNet.Core.Metrics;
 
 namespace ClusterNet.Data.Sources;
 
@@ -42,6 +43,8 @@ internal static class ImageFolderSource
         }
         if (pictures.Count > 0 && Directory.GetFiles(folder).FirstOrDefault(PictureReader.IsPicture) is { } astray)
             faults.Add(astray, "the picture is in no class's folder; move it into one, or take it out");
+        if (pictures.Select(picture => picture.Item1).Distinct(StringComparer.Ordinal).Count() is > MetricAccumulator.MaxClasses and var classes)
+            faults.Add(folder, $"{classes} classes, at most {MetricAccumulator.MaxClasses} are learned; bring rare ones together in one folder");
         if (pictures.Count == 0)
             faults.Add(folder, "no subfolder with PNG or JPEG files; make one for each class");
         faults.ThrowIfAny();

@@ -1,5 +1,6 @@
 using ClusterNet.Core.Faults;
 using ClusterNet.Core.Jobs;
+using ClusterNet.Core.Metrics;
 
 namespace ClusterNet.Data.Sources;
 
@@ -44,8 +45,8 @@ internal static class NpzArrays
         if (task == LearningTask.Classification)
         {
             var classes = Words(file, name, arrays);
-            if (classes.Words.Count > TableBuilder.MostWords)
-                throw new InputException(file.PlaceOf(name), $"{classes.Words.Count} different classes, at most {TableBuilder.MostWords} are learned; is this a regression (data.task)?");
+            if (classes.Words.Count > MetricAccumulator.MaxClasses)
+                throw new InputException(file.PlaceOf(name), $"{classes.Words.Count} different classes, at most {MetricAccumulator.MaxClasses} are learned; is this a regression (data.task)?");
             return classes;
         }
         var values = new List<float>();

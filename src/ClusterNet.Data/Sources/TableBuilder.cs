@@ -1,10 +1,12 @@
+using ClusterNet.Core.Metrics;
+
 namespace ClusterNet.Data.Sources;
 
 /// <summary>Turns rows of cells into typed columns: those of a training file and those of a request alike.</summary>
 internal sealed class TableBuilder
 {
-    /// <summary>The most categories or classes a column may have; a column with more is an identifier or a measurement.</summary>
-    public const int MostWords = 10_000;
+    /// <summary>The most categories a column may have; a column with more is an identifier or a measurement.</summary>
+    private const int MostWords = 10_000;
 
     /// <summary>What to do about a cell of a training file that is not a number.</summary>
     public const string FileRemedy =
@@ -73,7 +75,7 @@ internal sealed class TableBuilder
                 _faults.Add(source, FormattableString.Invariant($"column '{use.Name}': {_misfits[i] - MostMisfitsShown:N0} more of its cells are not finite numbers"));
             if (builder is WordColumnBuilder { Overflowed: true })
             {
-                _faults.Add(source, $"column '{use.Name}' has more than {MostWords} different {(use.Role == ColumnRole.Class ? "classes; is this a regression (data.task)?" : "categories; is it an identifier? Name it under data.exclude")}");
+                _faults.Add(source, $"column '{use.Name}' has more than {MostOf(use)} different {(use.Role == ColumnRole.Class ? "classes; is this a regression (data.task)?" : "categories; is it an identifier? Name it under data.exclude")}");
             }
             var column = builder.Build();
             switch (use.Role)
@@ -99,9 +101,11 @@ internal sealed class TableBuilder
     private static ColumnBuilder BuilderOf(ColumnUse use) => use.Role switch
     {
         ColumnRole.Number or ColumnRole.Value => new NumberColumnBuilder(use.Name),
-        ColumnRole.Category or ColumnRole.Class => new WordColumnBuilder(use.Name, MostWords),
+        ColumnRole.Category or ColumnRole.Class => new WordColumnBuilder(use.Name, MostOf(use)),
         _ => new WordColumnBuilder(use.Name),
     };
+
+    private static int MostOf(ColumnUse use) => use.Role == ColumnRole.Class ? MetricAccumulator.MaxClasses : MostWords;
 
     private static string NameOf(ColumnRole role) => role switch
     {

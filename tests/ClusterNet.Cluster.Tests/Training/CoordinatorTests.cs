@@ -61,14 +61,14 @@ public abstract class CoordinatorTests : TestKit
     private protected static ParameterProtocol.Replies.StepsDone Steps(Generation generation, long first, int count) =>
         new(new ShardId(TestJobs.Id, 0), generation, first, [.. Enumerable.Repeat(new StepStatistics(4, 2, SampleVisits.OfAll(4)), count)]);
 
-    private protected IActorRef Create(bool resumesByItself = false) => Sys.ActorOf(JobCoordinatorActor.PropsFor(
+    private protected IActorRef Create(bool resumesByItself = false, Func<Address, ICanTell>? hostAt = null) => Sys.ActorOf(JobCoordinatorActor.PropsFor(
         TestJobs.Id,
         new JobCoordinatorActor.Environment(
             Shards.Ref,
             Models.Ref,
             Directory.Ref,
             Nodes.Ref,
-            address => address.Equals(Here.Address) ? Host.Ref : OtherHost.Ref,
+            hostAt ?? (address => address.Equals(Here.Address) ? Host.Ref : OtherHost.Ref),
             actor => Elsewhere.GetValueOrDefault(actor, Here.Address),
             Running,
             resumesByItself,

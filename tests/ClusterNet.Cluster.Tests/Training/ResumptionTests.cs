@@ -1,4 +1,5 @@
 using Akka.Actor;
+using Akka.TestKit;
 using ClusterNet.Cluster.Parameters;
 using ClusterNet.Cluster.Training;
 using ClusterNet.Core.Jobs;
@@ -37,6 +38,45 @@ public sealed class ResumptionTests : CoordinatorTests
         var successor = Create();
         Assert.Equal(JobStatus.Preparing, await StatusAsync(successor));
         await GoesOnAsync(successor, generation);
+    }
+
+    [Fact]
+    public async Task A_coordinator_that_fails_again_and_again_fails_the_job_and_says_what_with()
+    {
+        Nodes.SetAutoPilot(new DelegateAutoPilot((asker, message) =>
+        {
+            asker.Tell(new WorkerNodesProtocol.Changed([Here]), Nodes.Ref);
+            return AutoPilot.KeepRunning;
+        }));
+        var tries = 0;
+        var coordinator = Create(hostAt: _ => throw new InvalidOperationException($"no host, try {Interlocked.Increment(ref tries)}"));
+        coordinator.Tell(new Commands.Submit(TestJobs.Id, Spec, TestJobs.PlanOf(Spec, TestJobs.Layout(9))));
+        await ExpectMsgAsync<Replies.Accepted>();
+        var noted = await Directory.FishForMessageAsync<Commands.Note>(note => !note.IsUnderWay);
+        Assert.Equal(JobStatus.Failed, noted.Summary!.Status);
+        Assert.Contains("failed 5 times in a row: InvalidOperationException: no host, try 5;", (await coordinator.Ask<JobProgress>(new Queries.GetProgress(TestJobs.Id))).Failure, StringComparison.Ordinal);
+        // who tries again may do so; where it can't be begun it is as it was
+        Assert.IsType<Replies.Accepted>(await coordinator.Ask(new Commands.Resume(TestJobs.Id)));
+        await AwaitAssertAsync(() => Assert.Equal(6, Volatile.Read(ref tries)));
+        Directory.Send(coordinator, new Commands.Nudge(TestJobs.Id));
+        Assert.Equal(noted.Summary, (await Directory.FishForMessageAsync<Commands.Note>(note => !note.IsUnderWay)).Summary);
+    }
+
+    [Fact]
+    public void Failures_count_from_the_checkpoint_that_was_reached_last()
+    {
+        var running = new RunningJobs();
+        running.Crashed(TestJobs.Id, 0, "of no job that runs here");
+        Assert.Equal(0, running.CrashesOf(TestJobs.Id));
+        running.Add(TestJobs.Id);
+        foreach (var (step, count) in new[] { (0, 1), (0, 2), (10, 1), (10, 2), (10, 3), (20, 1) })
+        {
+            running.Crashed(TestJobs.Id, step, $"at {step}");
+            running.Add(TestJobs.Id);
+            Assert.Equal((count, $"at {step}"), (running.CrashesOf(TestJobs.Id), running.LastCrashOf(TestJobs.Id)));
+        }
+        running.Remove(TestJobs.Id);
+        Assert.Equal(0, running.CrashesOf(TestJobs.Id));
     }
 
     [Fact]

@@ -4,6 +4,7 @@ using ClusterNet.Cluster.Models;
 using ClusterNet.Cluster.Parameters;
 using ClusterNet.Cluster.Telemetry;
 using ClusterNet.Cluster.Workers;
+using ClusterNet.Core.Data;
 using ClusterNet.Core.Jobs;
 using ClusterNet.Core.Metrics;
 using ClusterNet.Core.Parameters;
@@ -19,6 +20,13 @@ namespace ClusterNet.Cluster.Training;
 /// </summary>
 internal sealed partial class JobCoordinatorActor
 {
+    /// <summary>Of one answer of a worker, so that it fits a frame: metrics have the scores of all their samples.</summary>
+    private const int MostBytesOfMetrics = 512 << 10;
+
+    private DataSignature? _signature;
+
+    private DataSignature Signature => _signature ??= FittedPreparation.FromJson(_state.Plan!.PreparationJson).Signature;
+
     /// <summary>Has all workers evaluate their runs of the parts' chunks, merges what they answer, and goes on with it.</summary>
     private void Evaluate(
         IReadOnlyList<WorkerProtocol.DataPart> parts,
@@ -27,13 +35,14 @@ internal sealed partial class JobCoordinatorActor
     {
         _telemetry!.Phase(TelemetryNames.Activities.Evaluation, Run.Until, Run.Active.Count);
         var lacking = new Dictionary<(WorkerProtocol.DataPart Part, int First), (IActorRef Worker, int Count)>();
+        var most = Math.Max(1, MostBytesOfMetrics / (EvaluationChunks.Length * MetricAccumulator.BytesOfSample(Signature.Task, Signature.Classes.Count)));
         foreach (var part in parts)
         {
             var runs = SlicePlan.DealRuns(EvaluationChunks.Count(SamplesOf(part)), Ready.Count);
             foreach (var (worker, run) in Ready.Zip(runs))
             {
-                if (run.Count > 0)
-                    lacking.Add((part, run.First), (worker, run.Count));
+                for (var done = 0; done < run.Count; done += most)
+                    lacking.Add((part, run.First + done), (worker, Math.Min(most, run.Count - done)));
             }
         }
         var merged = parts.ToDictionary(part => part, _ => NewAccumulator());
@@ -68,11 +77,7 @@ internal sealed partial class JobCoordinatorActor
         WhileRunning();
     }
 
-    private MetricAccumulator NewAccumulator()
-    {
-        var signature = FittedPreparation.FromJson(_state.Plan!.PreparationJson).Signature;
-        return new MetricAccumulator(signature.Task, signature.Classes.Count);
-    }
+    private MetricAccumulator NewAccumulator() => new(Signature.Task, Signature.Classes.Count);
 
     private int SamplesOf(WorkerProtocol.DataPart part) => part switch
     {
@@ -154,12 +159,11 @@ internal sealed partial class JobCoordinatorActor
         var loss = Spec.Training.Loss;
         if (!loss.BalancedClassWeights)
             return loss;
-        var classes = FittedPreparation.FromJson(_state.Plan!.PreparationJson).Signature.Classes;
         var counts = training.Confusion.Select(row => row.Sum()).ToArray();
         return loss with
         {
             BalancedClassWeights = false,
-            ClassWeights = classes.Zip(counts, (label, count) => (Label: label, Count: count)).ToDictionary(pair => pair.Label, pair => training.Samples / ((double)counts.Length * Math.Max(1, pair.Count))),
+            ClassWeights = Signature.Classes.Zip(counts, (label, count) => (Label: label, Count: count)).ToDictionary(pair => pair.Label, pair => training.Samples / ((double)counts.Length * Math.Max(1, pair.Count))),
         };
     }
 
@@ -213,10 +217,9 @@ internal sealed partial class JobCoordinatorActor
     private ModelProtocol.StoredVersion Stored(Conclusion conclusion, ModelVersionId version, IReadOnlyList<ShardRange> parts)
     {
         var plan = _state.Plan!;
-        var signature = FittedPreparation.FromJson(plan.PreparationJson).Signature;
         var selected = Selection == ParameterProtocol.WeightsSelection.Best ? BestStep ?? conclusion.Step : conclusion.Step;
         return new ModelProtocol.StoredVersion(
-            new ModelVersion(version, _job, selected, Spec.Training.Seed, Spec.Model, signature, plan.DataFingerprint, plan.Layout.Length, conclusion.Sha256, conclusion.Metrics, Now) { Libraries = LibraryVersions.All },
+            new ModelVersion(version, _job, selected, Spec.Training.Seed, Spec.Model, Signature, plan.DataFingerprint, plan.Layout.Length, conclusion.Sha256, conclusion.Metrics, Now) { Libraries = LibraryVersions.All },
             conclusion.Loss,
             plan.PreparationJson,
             parts);

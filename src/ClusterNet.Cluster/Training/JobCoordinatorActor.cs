@@ -363,7 +363,7 @@ internal sealed partial class JobCoordinatorActor : ReceivePersistentActor, IWit
             Summary(progress),
             Spec,
             progress,
-            Epochs,
+            EpochHistory.Shown(Epochs),
             [.. _state.Losses.Points, .. since?.Losses ?? []],
             _state.Committed,
             _state.Result)

@@ -245,3 +245,21 @@ internal static class Boundaries
         return Math.Min(totalSteps, Math.Max(1, epochs) * plan.StepsPerEpoch);
     }
 }
+
+/// <summary>What a message says of a job's epochs.</summary>
+internal static class EpochHistory
+{
+    private const int MostBytes = 8 << 20;
+
+    /// <summary>All of them, or as many as fit a message: the first, the last, the best, and others in equal distances. Many classes have many metrics.</summary>
+    public static IReadOnlyList<EpochRecord> Shown(IReadOnlyList<EpochRecord> epochs)
+    {
+        if (epochs.Count == 0)
+            return epochs;
+        var most = Math.Max(16, MostBytes / (32 + epochs[^1].Validation.Sum(metric => metric.Key.Length + 16)));
+        if (epochs.Count <= most)
+            return epochs;
+        var best = Enumerable.Range(0, epochs.Count).LastOrDefault(i => epochs[i].IsBest);
+        return [.. Enumerable.Range(0, most).Select(i => (int)((long)i * (epochs.Count - 1) / (most - 1))).Append(best).Distinct().Order().Select(i => epochs[i])];
+    }
+}

@@ -18,13 +18,16 @@ internal sealed class ClassificationSums
     public ClassificationSums(int classes)
     {
         _classes = classes;
-        _scoresPerSample = classes == 2 ? 1 : classes;
+        _scoresPerSample = ScoresOf(classes);
         _confusion = [.. Enumerable.Range(0, classes).Select(_ => new long[classes])];
         for (var i = 0; i < Bins; i++)
             _bins[i].Confidence = new ExactSum();
     }
 
     public long Samples => _labels.Count;
+
+    /// <summary>A label and the scores.</summary>
+    public static int BytesOfSample(int classes) => sizeof(ushort) + (ScoresOf(classes) * sizeof(float));
 
     /// <summary>A copy of the counts.</summary>
     public IReadOnlyList<long[]> Confusion() => [.. _confusion.Select(row => row.ToArray())];
@@ -95,6 +98,8 @@ internal sealed class ClassificationSums
         put(MetricNames.Brier, _brier.Value / Samples);
         put(MetricNames.Ece, _bins.Sum(bin => Math.Abs(bin.Correct - bin.Confidence.Value)) / Samples);
     }
+
+    private static int ScoresOf(int classes) => classes == 2 ? 1 : classes;
 
     public void Write(BinaryWriter writer)
     {

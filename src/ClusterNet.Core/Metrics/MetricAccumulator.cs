@@ -102,6 +102,11 @@ public sealed class MetricAccumulator
         return new MetricReport(Samples, values, _classification?.Confusion() ?? []);
     }
 
+    /// <summary>Bytes that a sample more takes in <see cref="ToBytes"/>, with all its scores; those of a regression take none, and 1 stands for that.</summary>
+    /// <param name="task">which metrics</param>
+    /// <param name="classes">classification: 2 to <see cref="MaxClasses"/>; regression: unused</param>
+    public static int BytesOfSample(LearningTask task, int classes) => task == LearningTask.Classification ? ClassificationSums.BytesOfSample(classes) : 1;
+
     /// <summary>A compact binary form for the way between nodes: little-endian, with a version.</summary>
     public byte[] ToBytes()
     {

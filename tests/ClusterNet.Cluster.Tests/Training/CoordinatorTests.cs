@@ -76,10 +76,11 @@ public abstract class CoordinatorTests : TestKit
 
     private protected void Tell(IActorRef coordinator, params WorkerNode[] nodes) => coordinator.Tell(new WorkerNodesProtocol.Changed(nodes), Nodes.Ref);
 
-    private protected async Task<(IActorRef Coordinator, Generation Generation)> StartAsync()
+    private protected async Task<(IActorRef Coordinator, Generation Generation)> StartAsync(Func<WorkerProtocol.JobPlan, WorkerProtocol.JobPlan>? change = null)
     {
         var coordinator = Create();
-        coordinator.Tell(new Commands.Submit(TestJobs.Id, Spec, TestJobs.PlanOf(Spec, TestJobs.Layout(9))));
+        var plan = TestJobs.PlanOf(Spec, TestJobs.Layout(9));
+        coordinator.Tell(new Commands.Submit(TestJobs.Id, Spec, change?.Invoke(plan) ?? plan));
         await ExpectMsgAsync<Replies.Accepted>();
         await Nodes.ExpectMsgAsync<WorkerNodesProtocol.Subscribe>();
         Tell(coordinator, Here);

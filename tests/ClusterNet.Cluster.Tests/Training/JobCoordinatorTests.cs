@@ -4,7 +4,9 @@ using ClusterNet.Cluster.Parameters;
 using ClusterNet.Cluster.Training;
 using ClusterNet.Cluster.Workers;
 using ClusterNet.Core.Jobs;
+using ClusterNet.Core.Metrics;
 using ClusterNet.Core.Parameters;
+using ClusterNet.Core.Plans;
 using static ClusterNet.Cluster.Training.TrainingProtocol;
 
 namespace ClusterNet.Cluster.Tests.Training;
@@ -50,6 +52,27 @@ public class JobCoordinatorTests : CoordinatorTests
         Assert.Equal(Enumerable.Range(1, 10).Select(epoch => new EpochVisits(epoch, epoch, 4, 4, true)), details.Ledger);
         Assert.Equal("start", Assert.Single(details.Generations).Reason);
         Assert.Equal(0.25, details.Result.Metrics["training"]["loss"]);
+    }
+
+    [Fact]
+    public async Task A_large_part_is_evaluated_in_runs_whose_metrics_fit_a_message_each_chunk_once()
+    {
+        const int Samples = 1_000_000;
+        var (coordinator, generation) = await StartAsync(plan => plan with { ValidationSamples = Samples });
+        // the end of the first epoch
+        await ReachAsync(coordinator, generation, 1);
+        foreach (var (worker, run) in Workers.Zip(SlicePlan.DealRuns(EvaluationChunks.Count(Samples), Workers.Length)))
+        {
+            var chunks = new List<int>();
+            while (chunks.Count < run.Count)
+            {
+                var evaluate = (WorkerProtocol.Commands.Evaluate)await worker.FishForMessageAsync(message => message is WorkerProtocol.Commands.Evaluate);
+                Assert.Equal(WorkerProtocol.DataPart.Validation, evaluate.Part);
+                Assert.InRange(evaluate.Chunks * EvaluationChunks.Length * MetricAccumulator.BytesOfSample(LearningTask.Classification, 2), 1, 512 << 10);
+                chunks.AddRange(Enumerable.Range(evaluate.FirstChunk, evaluate.Chunks));
+            }
+            Assert.Equal(Enumerable.Range(run.First, run.Count), chunks.Order());
+        }
     }
 
     [Fact]

@@ -57,6 +57,25 @@ public class JobStateTests
         iter: 50);
 
     [Fact]
+    public void Epochs_of_a_job_of_any_length_fit_a_message_with_the_best_and_both_ends() => Gen.Select(Gen.Int[1, 60_000], Gen.Int[0, 300], Gen.Double[0, 1]).Sample(
+        (count, metrics, place) =>
+        {
+            var values = Enumerable.Range(0, metrics).ToDictionary(metric => $"precision/{metric}", metric => 0.5);
+            var best = (int)(place * (count - 1));
+            var epochs = Enumerable.Range(0, count).Select(epoch => new EpochRecord(epoch + 1, epoch + 1, 0.5, values, epoch == best || epoch == best / 2)).ToArray();
+            var shown = EpochHistory.Shown(epochs);
+            Assert.Equal(shown.OrderBy(epoch => epoch.Epoch).Distinct(), shown);
+            Assert.Equal((epochs[0], epochs[^1]), (shown[0], shown[^1]));
+            Assert.Contains(epochs[best], shown);
+            Assert.InRange(shown.Count * (32L + values.Sum(value => value.Key.Length + 16)), 0, 9 << 20);
+            Assert.True(shown.Count == count || shown.Count >= 1000);
+        },
+        iter: 40);
+
+    [Fact]
+    public void No_epochs_are_none() => Assert.Empty(EpochHistory.Shown([]));
+
+    [Fact]
     public void Paces_of_a_job_of_any_length_stay_few_and_cover_all_of_it() => Gen.Int[1, 40_000].Sample(
         points =>
         {

@@ -61,6 +61,17 @@ public sealed class MetricAccumulatorTests
     });
 
     [Fact]
+    public void A_sample_more_takes_as_many_bytes_as_is_said() => Cases.Sample((task, classes, samples, seed) =>
+    {
+        if (samples.Length == 0)
+            return;
+        // what is not of a sample alone: sums of any precision, and counts of pairs of classes that were not there yet
+        var (all, twice) = (Of(task, classes, samples), Of(task, classes, [.. samples, .. samples]));
+        var most = task == LearningTask.Classification ? MetricAccumulator.BytesOfSample(task, classes) : 0;
+        Assert.InRange(twice.ToBytes().Length - all.ToBytes().Length - (most * samples.Length), -1024, 1024);
+    });
+
+    [Fact]
     public void Bytes_that_were_cut_short_or_prolonged_are_refused() => Cases.Sample((task, classes, samples, seed) =>
     {
         var bytes = Of(task, classes, samples).ToBytes();

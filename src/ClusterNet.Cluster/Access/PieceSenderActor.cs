@@ -3,6 +3,7 @@ using System.Runtime.Serialization;
 using System.Security.Cryptography;
 using Akka.Actor;
 using Akka.Serialization;
+using ClusterNet.Cluster.Serialization;
 using ClusterNet.Cluster.Serving;
 using ClusterNet.Data;
 using static ClusterNet.Cluster.Access.AccessProtocol;
@@ -62,8 +63,7 @@ internal sealed class PieceSenderActor : ReceiveActor
         }
         catch (SerializationException exception)
         {
-            // such as more than an array has room for
-            End(new Status.Failure(exception));
+            End(new Status.Failure(new ClusterException($"the samples are more than a cluster is asked at once, {WireMessage.MaxBytes >> 20} MB in all: give them in parts ({exception.Message})", exception)));
             return;
         }
         Send(0);

@@ -87,6 +87,9 @@ internal sealed partial class InferenceActor : ReceiveActor, IWithTimers
     /// <summary>To the host: nothing is left to do here. Answered by <see cref="Drain"/> once no more requests are sent here.</summary>
     public sealed record Retire(ModelVersionId Version) : INoSerializationVerificationNeeded;
 
+    /// <summary>To the host: it takes so much to have this version in memory.</summary>
+    public sealed record Takes(ModelVersionId Version, long Bytes) : INoSerializationVerificationNeeded;
+
     /// <summary>From the host: no more requests come; stop when those that wait are answered.</summary>
     public sealed record Drain : INoSerializationVerificationNeeded;
 
@@ -240,6 +243,7 @@ internal sealed partial class InferenceActor : ReceiveActor, IWithTimers
     {
         _stored = stored;
         _gauge.Is(ServingState.Loading);
+        Context.Parent.Tell(new Takes(_version, (long)stored.Version.Parameters * sizeof(float)));
         _loaded.Clear();
         foreach (var part in stored.Parts)
             _loading.Add(Context.Watch(Context.ActorOf(WeightsPartActor.PropsForLoad(_version, part))), part);

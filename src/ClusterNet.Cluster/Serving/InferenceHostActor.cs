@@ -5,7 +5,10 @@ using static ClusterNet.Cluster.Serving.ServingProtocol;
 
 namespace ClusterNet.Cluster.Serving;
 
-/// <summary>One per node: passes requests on to the actor of their version, which it starts at the first and lets go when nobody asks any more.</summary>
+/// <summary>
+/// One per node: passes requests on to the actor of their version, which it starts at the first and lets go when nobody asks any more. Who may ask for any version could have all of them loaded: beyond the bounds the one that was not asked for
+/// the longest time is let go.
+/// </summary>
 internal sealed class InferenceHostActor : ReceiveActor
 {
     /// <summary>The actor's name on every node that serves.</summary>
@@ -13,18 +16,22 @@ internal sealed class InferenceHostActor : ReceiveActor
 
     private readonly Dictionary<ModelVersionId, IActorRef> _versions = [];
     private readonly Dictionary<ModelVersionId, VersionGauge> _gauges = [];
+    private readonly Dictionary<ModelVersionId, (long Asked, long Bytes)> _uses = [];
     private readonly Func<ModelVersionId, VersionGauge, Props> _propsFor;
+    private readonly HostBounds _bounds;
     private IActorRef? _drained;
+    private long _asked;
 
-    public InferenceHostActor(Func<ModelVersionId, VersionGauge, Props> propsFor)
+    public InferenceHostActor(Func<ModelVersionId, VersionGauge, Props> propsFor, HostBounds bounds)
     {
-        _propsFor = propsFor;
+        (_propsFor, _bounds) = (propsFor, bounds);
         Receive<Queries.GetStatus>(_ => Sender.Tell(new Replies.Status([.. _gauges.Values.Select(gauge => gauge.Read())])));
         Receive<IVersionMessage>(_ => _drained is not null, Refuse);
         // what is not here has nothing to take out or to let go
         Receive<Commands.Cancel>(cancel => _versions.GetValueOrDefault(cancel.Version)?.Forward(cancel));
         Receive<Commands.Release>(release => _versions.GetValueOrDefault(release.Version)?.Forward(release));
         Receive<IVersionMessage>(request => ActorOf(request.Version).Forward(request));
+        Receive<InferenceActor.Takes>(OnTakes);
         Receive<InferenceActor.Retire>(OnRetire);
         Receive<InferenceActor.Drain>(_ => Drain());
         Receive<Terminated>(OnTerminated);
@@ -34,13 +41,14 @@ internal sealed class InferenceHostActor : ReceiveActor
     /// <param name="loader">makes models ready</param>
     /// <param name="settings">bounds</param>
     public static Props PropsFor(IActorRef registry, ServedModelLoader loader, ServingSettings settings) =>
-        PropsFor((version, gauge) => InferenceActor.PropsFor(version, registry, loader, settings, gauge));
+        PropsFor((version, gauge) => InferenceActor.PropsFor(version, registry, loader, settings, gauge), HostBounds.OfThisProcess);
 
     /// <param name="propsFor">of the actor of a version</param>
-    internal static Props PropsFor(Func<ModelVersionId, Props> propsFor) => PropsFor((version, _) => propsFor(version));
+    internal static Props PropsFor(Func<ModelVersionId, Props> propsFor) => PropsFor((version, _) => propsFor(version), HostBounds.OfThisProcess);
 
     /// <param name="propsFor">of the actor of a version, which says how it is by the gauge</param>
-    internal static Props PropsFor(Func<ModelVersionId, VersionGauge, Props> propsFor) => Props.Create(() => new InferenceHostActor(propsFor));
+    /// <param name="bounds">of all versions together</param>
+    internal static Props PropsFor(Func<ModelVersionId, VersionGauge, Props> propsFor, HostBounds bounds) => Props.Create(() => new InferenceHostActor(propsFor, bounds));
 
     private void Refuse(IVersionMessage request)
     {
@@ -74,6 +82,7 @@ internal sealed class InferenceHostActor : ReceiveActor
 
     private IActorRef ActorOf(ModelVersionId version)
     {
+        _uses[version] = (++_asked, _uses.GetValueOrDefault(version).Bytes);
         if (_versions.TryGetValue(version, out var actor))
             return actor;
         var gauge = _gauges[version] = new VersionGauge(version);
@@ -82,20 +91,51 @@ internal sealed class InferenceHostActor : ReceiveActor
         return actor;
     }
 
+    /// <summary>A version is loaded: others make room for it.</summary>
+    private void OnTakes(InferenceActor.Takes takes)
+    {
+        if (!_versions.ContainsKey(takes.Version))
+            return;
+        _uses[takes.Version] = (_uses[takes.Version].Asked, takes.Bytes);
+        var (count, bytes) = (_versions.Count, _versions.Keys.Sum(version => _uses[version].Bytes));
+        foreach (var idle in _versions.Keys.Where(version => version != takes.Version).OrderBy(version => _uses[version].Asked).ToArray())
+        {
+            if (count <= _bounds.MostVersions && bytes <= _bounds.MostBytes)
+                return;
+            _versions[idle].Tell(new Commands.Release(idle));
+            (count, bytes) = (count - 1, bytes - _uses[idle].Bytes);
+        }
+    }
+
     /// <summary>From here on requests go to a new actor; those sent before are ahead of the answer, so none is lost.</summary>
     private void OnRetire(InferenceActor.Retire retire)
     {
         if (_versions.TryGetValue(retire.Version, out var actor) && actor.Equals(Sender))
-            _versions.Remove(retire.Version);
+            Forget(retire.Version);
         Sender.Tell(new InferenceActor.Drain());
     }
 
     private void OnTerminated(Terminated terminated)
     {
         foreach (var (version, _) in _versions.Where(pair => pair.Value.Equals(terminated.ActorRef)).ToArray())
-            _versions.Remove(version);
+            Forget(version);
         foreach (var gone in _gauges.Keys.Where(version => !_versions.ContainsKey(version)).ToArray())
             _gauges.Remove(gone);
         TellDrained();
     }
+
+    private void Forget(ModelVersionId version)
+    {
+        _versions.Remove(version);
+        _uses.Remove(version);
+    }
+}
+
+/// <summary>What all versions that a node has loaded may take together.</summary>
+/// <param name="MostVersions">each has a thread of its own</param>
+/// <param name="MostBytes">of their weights; one that has more is loaded alone</param>
+internal sealed record HostBounds(int MostVersions, long MostBytes)
+{
+    /// <summary>Half of the memory that the process may have.</summary>
+    public static HostBounds OfThisProcess { get; } = new(256, GC.GetGCMemoryInfo().TotalAvailableMemoryBytes / 2);
 }

@@ -39,7 +39,7 @@ public static class ServingHosting
             {
                 var bounds = given.Of(version.Model).Actor;
                 return InferenceActor.PropsFor(version, models, ServedModel.LoaderFor(catalog, bounds.ThreadsPerModel, bounds.WarmUp), bounds, gauge);
-            });
+            }, HostBounds.OfThisProcess);
             registry.Register<InferenceHost>(system.ActorOf(props, InferenceHostActor.Name));
         });
 

@@ -109,6 +109,27 @@ public sealed class InferenceHostActorTests : TestKit
         await AwaitAssertAsync(async () => await Predict<Prediction>(host));
     }
 
+    [Theory]
+    [InlineData(1, long.MaxValue)]
+    [InlineData(256, 0)]
+    public async Task Beyond_the_bounds_the_version_that_was_not_asked_for_longest_is_let_go_and_everybody_is_answered(int versions, long bytes)
+    {
+        await Save(First);
+        await Save(Second);
+        var host = Sys.ActorOf(InferenceHostActor.PropsFor((version, gauge) => InferenceActor.PropsFor(version, _registry, _model.Loader, new ServingSettings(), gauge), new HostBounds(versions, bytes)));
+        await Predict<Prediction>(host);
+        await Predict<Prediction>(host);
+        Assert.Equal((1, 0), (_model.Loads, _model.Disposals));
+        for (var turn = 1; turn <= 20; turn++)
+        {
+            var asked = turn % 2 == 0 ? First : Second;
+            Assert.Equal(asked.Version.Id, (await Predict<Prediction>(host, asked)).Version);
+            Assert.Equal(asked.Version.Id, (await Predict<Prediction>(host, asked)).Version);
+        }
+        Assert.Equal(21, _model.Loads);
+        await AwaitAssertAsync(() => Assert.Equal(20, _model.Disposals));
+    }
+
     private async Task Save(ModelProtocol.StoredVersion stored)
     {
         var probe = CreateTestProbe();

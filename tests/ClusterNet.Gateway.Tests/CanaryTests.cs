@@ -114,8 +114,9 @@ public sealed class CanaryTests : IDisposable
 
     private static void StopAWorker(ActorSystem system)
     {
-        if (ActorRegistry.For(system).Get<WorkerHost>() is ActorRefWithCell host && host.Children.FirstOrDefault() is { } worker)
-            worker.Tell(PoisonPill.Instance);
+        // the host has other children, too, such as the one that keeps the data that a job was prepared with
+        var host = (ActorRefWithCell)ActorRegistry.For(system).Get<WorkerHost>();
+        host.Children.OfType<ActorRefWithCell>().First(child => child.Underlying.Props.Type.Name == "WorkerActor").Tell(PoisonPill.Instance);
     }
 
     private JobSpec Job(int epochs, double learningRate = 0.01) => new(

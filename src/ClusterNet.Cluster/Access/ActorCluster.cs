@@ -8,6 +8,7 @@ using ClusterNet.Cluster.Training;
 using ClusterNet.Cluster.Workers;
 using ClusterNet.Core.Faults;
 using ClusterNet.Core.Jobs;
+using ClusterNet.Core.Metrics;
 using ClusterNet.Data;
 
 namespace ClusterNet.Cluster.Access;
@@ -184,8 +185,38 @@ public abstract class ActorCluster : ICluster
         using var activity = Tracing.Serving.StartActivity(TelemetryNames.Activities.Predict)?.SetTag(TelemetryNames.Tags.Model, version.ToString());
         ArgumentNullException.ThrowIfNull(samples);
         var query = new ServingProtocol.Queries.Evaluate(version, samples) { Trace = activity?.Id };
-        return Answered<ServingProtocol.Replies.EvaluationDone>(await AskLongAsync(query, cancel).ConfigureAwait(false)).Metrics;
+        return !_road.LeavesNode || SampleBatches.BytesOf(samples) <= MostBytesEvaluated
+            ? Answered<ServingProtocol.Replies.EvaluationDone>(await AskLongAsync(query, cancel).ConfigureAwait(false)).Metrics
+            : await EvaluateInPartsAsync(query, cancel).ConfigureAwait(false);
     }
+
+    /// <summary>What no request takes at once: parts of whole chunks, so that their sums together are those of all samples, to the bit.</summary>
+    private async Task<IReadOnlyDictionary<string, double>> EvaluateInPartsAsync(ServingProtocol.Queries.Evaluate query, CancellationToken cancel)
+    {
+        var signature = (await ModelAsync(query.Version.Model, query.Version.Version, cancel).ConfigureAwait(false)).Signature;
+        var mostRows = (int)Math.Min(int.MaxValue, MostBytesEvaluated / MetricAccumulator.BytesOfSample(signature.Task, signature.Classes.Count));
+        MetricAccumulator? whole = null;
+        foreach (var (first, part) in SampleBatches.OfChunks(query.Samples, MostBytesEvaluated, mostRows))
+        {
+            try
+            {
+                var done = Answered<ServingProtocol.Replies.EvaluationDone>(await AskLongAsync(query with { Samples = part, WantsSums = true }, cancel).ConfigureAwait(false));
+                var sums = MetricAccumulator.FromBytes(done.Sums.Span);
+                if (whole is null)
+                    whole = sums;
+                else
+                    whole.Merge(sums);
+            }
+            catch (InputException error) when (first > 0)
+            {
+                throw new InputException([.. error.Faults.Select(fault => SampleBatches.Renumber(fault, first))]);
+            }
+        }
+        return whole!.Report().Values;
+    }
+
+    /// <summary>The most bytes of samples that are evaluated by one request, about.</summary>
+    internal long MostBytesEvaluated { get; set; } = 8 << 20;
 
     /// <summary>The nodes as one of them sees them.</summary>
     public async Task<IReadOnlyList<NodeStatus>> MembersAsync(CancellationToken cancel = default) =>

@@ -3,6 +3,7 @@ using System.Text;
 using System.Text.RegularExpressions;
 using ClusterNet.Core.Faults;
 using ClusterNet.Core.Metrics;
+using ClusterNet.Core.Plans;
 using ClusterNet.Data;
 
 namespace ClusterNet.Cluster.Access;
@@ -39,8 +40,7 @@ internal static partial class SampleBatches
             var count = Math.Min(mostRows, Math.Max(1, MostBytes / Math.Max(1, width * sizeof(float))));
             for (var first = 0; first == 0 || first < array.Count; first += count)
             {
-                var taken = Math.Min(count, array.Count - first);
-                yield return (first, array with { Values = array.Values.Slice(first * width, taken * width), Targets = array.Targets.Count == 0 ? [] : [.. array.Targets.Skip(first).Take(taken)] });
+                yield return (first, Part(array, first, Math.Min(count, array.Count - first)));
             }
             yield break;
         }
@@ -51,9 +51,21 @@ internal static partial class SampleBatches
             var (end, bytes) = (start, 0L);
             while (end < table.Rows.Count && end - start < mostRows && (end == start || bytes + SizeOf(table.Rows[end]) <= MostBytes))
                 bytes += SizeOf(table.Rows[end++]);
-            yield return (start, table with { Rows = [.. table.Rows.Skip(start).Take(end - start)] });
+            yield return (start, Part(table, start, end - start));
             start = Math.Max(end, 1);
         }
+    }
+
+    /// <summary>The samples in order, in parts of whole chunks of an evaluation, with the number of the first of each part.</summary>
+    /// <param name="samples">to cut</param>
+    /// <param name="mostBytes">of a part, about; one chunk in any case</param>
+    /// <param name="mostRows">of a part; one chunk in any case</param>
+    public static IEnumerable<(int First, RawSamples Samples)> OfChunks(RawSamples samples, long mostBytes, int mostRows)
+    {
+        var fitting = Math.Min(mostRows, mostBytes * samples.Count / Math.Max(1, BytesOf(samples)));
+        var count = (int)Math.Max(1, fitting / EvaluationChunks.Length) * EvaluationChunks.Length;
+        for (long first = 0; first == 0 || first < samples.Count; first += count)
+            yield return ((int)first, Part(samples, (int)first, (int)Math.Min(count, samples.Count - first)));
     }
 
     /// <summary>Whether one message takes them all.</summary>
@@ -66,6 +78,15 @@ internal static partial class SampleBatches
     {
         Place = Number().Replace(fault.Place, match => string.Create(CultureInfo.InvariantCulture, $"samples[{int.Parse(match.Groups[1].Value, CultureInfo.InvariantCulture) + first}]"), 1),
     };
+
+    private static RawSamples Part(RawSamples samples, int first, int count)
+    {
+        if (samples is RawSamples.Table table)
+            return table with { Rows = [.. table.Rows.Skip(first).Take(count)] };
+        var array = (RawSamples.Array)samples;
+        var width = array.Count == 0 ? 0 : array.Values.Length / array.Count;
+        return array with { Values = array.Values.Slice(first * width, count * width), Targets = array.Targets.Count == 0 ? [] : [.. array.Targets.Skip(first).Take(count)] };
+    }
 
     private static long SizeOf(IReadOnlyList<string?> row)
     {

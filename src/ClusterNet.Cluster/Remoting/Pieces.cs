@@ -9,8 +9,8 @@ namespace ClusterNet.Cluster.Remoting;
 /// </summary>
 internal static class Pieces
 {
-    /// <summary>The largest message. At a gigabit per second it takes half a second, which a failure detector bears.</summary>
-    public const int MostBytes = 64 << 20;
+    /// <summary>The largest message, with what Akka.Remote puts around it. At a gigabit per second it takes half a second, which a failure detector bears.</summary>
+    public const int MostBytes = 65 << 20;
 
     /// <summary>Of all messages that are under way to a node.</summary>
     public const long MostBytesHeld = 4L * MostBytes;

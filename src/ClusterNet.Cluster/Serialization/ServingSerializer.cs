@@ -1,6 +1,7 @@
 using Akka.Actor;
 using ClusterNet.Cluster.Serving;
 using ClusterNet.Data;
+using Google.Protobuf;
 using static ClusterNet.Cluster.Serving.ServingProtocol;
 
 namespace ClusterNet.Cluster.Serialization;
@@ -22,8 +23,8 @@ internal sealed partial class ServingSerializer(ExtendedActorSystem system) : Pr
             w => new Queries.Predict(w.Version.FromWire(), FromWire(w.Samples)) { Trace = w.TraceOf() })
         .Add<Queries.Evaluate, Wire.ServingSamples>(
             "S:evaluate",
-            m => new Wire.ServingSamples { Version = m.Version.ToWire(), Samples = ToWire(m.Samples) }.Traced(m.Trace),
-            w => new Queries.Evaluate(w.Version.FromWire(), FromWire(w.Samples)) { Trace = w.TraceOf() })
+            m => new Wire.ServingSamples { Version = m.Version.ToWire(), Samples = ToWire(m.Samples), WantsSums = m.WantsSums }.Traced(m.Trace),
+            w => new Queries.Evaluate(w.Version.FromWire(), FromWire(w.Samples)) { WantsSums = w.WantsSums, Trace = w.TraceOf() })
         .Add<Prediction, Wire.ServingPrediction>(
             "S:prediction",
             ToWire,
@@ -32,11 +33,11 @@ internal sealed partial class ServingSerializer(ExtendedActorSystem system) : Pr
             "S:evaluated",
             m =>
             {
-                var wire = new Wire.ServingEvaluation { Version = m.Version.ToWire() };
+                var wire = new Wire.ServingEvaluation { Version = m.Version.ToWire(), Sums = UnsafeByteOperations.UnsafeWrap(m.Sums) };
                 wire.Metrics.Fill(m.Metrics);
                 return wire;
             },
-            w => new Replies.EvaluationDone(w.Version.FromWire(), w.Metrics.FromWire()))
+            w => new Replies.EvaluationDone(w.Version.FromWire(), w.Metrics.FromWire()) { Sums = w.Sums.Memory })
         .Add<Replies.PredictFailed, Wire.ServingFailed>(
             "S:failed",
             m =>

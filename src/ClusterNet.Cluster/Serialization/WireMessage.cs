@@ -11,7 +11,7 @@ namespace ClusterNet.Cluster.Serialization;
 internal static class WireMessage
 {
     /// <summary>The most bytes of a message, tensors of a frame not counted. Read objects are several times larger than their bytes: this bounds both.</summary>
-    public const int MaxBytes = 32 << 20;
+    public const int MaxBytes = 64 << 20;
 
     /// <summary>The most entries of a list.</summary>
     public const int MaxEntries = 8 << 20;

@@ -1,6 +1,7 @@
 using ClusterNet.Cluster.Parameters;
 using ClusterNet.Core.Data;
 using ClusterNet.Core.Faults;
+using ClusterNet.Core.Metrics;
 using ClusterNet.Core.Parameters;
 using ClusterNet.Data;
 using static ClusterNet.Cluster.Models.ModelProtocol;
@@ -24,7 +25,7 @@ internal interface IServedModel : IDisposable
     float[] Predict(SampleSet samples);
 
     /// <summary>Metrics of samples with targets.</summary>
-    IReadOnlyDictionary<string, double> Evaluate(SampleSet samples);
+    MetricAccumulator Evaluate(SampleSet samples);
 }
 
 /// <summary>Makes a version ready from what the store holds.</summary>

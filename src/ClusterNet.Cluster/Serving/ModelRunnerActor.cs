@@ -101,6 +101,12 @@ internal sealed class ModelRunnerActor : ReceiveActor
             throw new InvalidDataException($"its weights are not those that were registered: sha256 {found}, not {_version.WeightsSha256}");
     }
 
+    private Replies.EvaluationDone Evaluated(Queries.Evaluate evaluate)
+    {
+        var metrics = _model!.Evaluate(_model.Prepare(evaluate.Samples, withTargets: true));
+        return new Replies.EvaluationDone(_version.Id, metrics.Report().Values) { Sums = evaluate.WantsSums ? metrics.ToBytes() : default };
+    }
+
     private (object[] Replies, int Samples) Replied(IReadOnlyList<IVersionMessage> requests)
     {
         var replies = new object[requests.Count];
@@ -111,7 +117,7 @@ internal sealed class ModelRunnerActor : ReceiveActor
             try
             {
                 if (requests[i] is Queries.Evaluate evaluate)
-                    replies[i] = new Replies.EvaluationDone(_version.Id, _model!.Evaluate(_model.Prepare(evaluate.Samples, withTargets: true)));
+                    replies[i] = Evaluated(evaluate);
                 else
                     prepared.Add((i, SamplesOf(requests[i])));
             }

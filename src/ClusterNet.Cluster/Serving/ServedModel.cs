@@ -1,5 +1,6 @@
 using ClusterNet.Cluster.Parameters;
 using ClusterNet.Core.Data;
+using ClusterNet.Core.Metrics;
 using ClusterNet.Core.Parameters;
 using ClusterNet.Data;
 using ClusterNet.Data.Preparation;
@@ -50,7 +51,7 @@ internal sealed class ServedModel : IServedModel
     public float[] Predict(SampleSet samples) => _predictor.Predict(samples);
 
     /// <inheritdoc/>
-    public IReadOnlyDictionary<string, double> Evaluate(SampleSet samples) => _evaluator.Evaluate(samples).Report().Values;
+    public MetricAccumulator Evaluate(SampleSet samples) => _evaluator.Evaluate(samples);
 
     /// <inheritdoc/>
     public void Dispose()

@@ -47,6 +47,9 @@ public static class ServingProtocol
         /// <summary>Metrics on raw samples that bring their targets. Answered by <see cref="Replies.EvaluationDone"/> or <see cref="Replies.PredictFailed"/>.</summary>
         public sealed record Evaluate(ModelVersionId Version, RawSamples Samples) : IVersionMessage, ITraced
         {
+            /// <summary>Whether they are a part of more: then what the metrics are computed from is wanted, too.</summary>
+            public bool WantsSums { get; init; }
+
             /// <inheritdoc/>
             public string? Trace { get; init; }
         }
@@ -96,7 +99,11 @@ public static class ServingProtocol
         public sealed record Status(IReadOnlyList<VersionStatus> Versions);
 
         /// <summary>Metrics by name.</summary>
-        public sealed record EvaluationDone(ModelVersionId Version, IReadOnlyDictionary<string, double> Metrics) : IVersionMessage;
+        public sealed record EvaluationDone(ModelVersionId Version, IReadOnlyDictionary<string, double> Metrics) : IVersionMessage
+        {
+            /// <summary>As <c>MetricAccumulator.ToBytes</c> gives them, where they were wanted; else empty.</summary>
+            public ReadOnlyMemory<byte> Sums { get; init; }
+        }
 
         /// <summary>No prediction, and why.</summary>
         public sealed record PredictFailed(ModelVersionId Version, FailureKind Kind, IReadOnlyList<Fault> Faults) : IVersionMessage

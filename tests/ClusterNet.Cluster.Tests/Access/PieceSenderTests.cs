@@ -17,6 +17,6 @@ public sealed class PieceSenderTests() : TestKit(SerializationConfiguration.Conf
         var samples = new RawSamples.Array([1], new float[WireMessage.MaxBytes / sizeof(float)], []);
         Sys.ActorOf(PieceSenderActor.PropsFor((_, _) => Assert.Fail("nothing of it is sent"))).Tell(new ServingProtocol.Queries.Evaluate(new ModelVersionId("m", 1), samples), TestActor);
         var failure = await ExpectMsgAsync<Status.Failure>(TimeSpan.FromSeconds(30));
-        Assert.StartsWith("the samples are more than a cluster is asked at once, 32 MB in all: give them in parts", Assert.IsType<ClusterException>(failure.Cause).Message, StringComparison.Ordinal);
+        Assert.StartsWith("the samples are more than a cluster is asked at once, 64 MB in all: give them in parts", Assert.IsType<ClusterException>(failure.Cause).Message, StringComparison.Ordinal);
     }
 }

@@ -1,4 +1,5 @@
 using Akka.Actor;
+using ClusterNet.Cluster.Access;
 using ClusterNet.Cluster.Hosting;
 using ClusterNet.Cluster.Training;
 using ClusterNet.Core.Faults;
@@ -70,6 +71,9 @@ public sealed class ClusterNodeTests
         await using var outside = await RemoteCluster.ConnectAsync(nodes.All[1].Address);
         foreach (var there in new[] { nodes.All[1].Cluster, outside })
         {
+            Assert.Equal(await here.EvaluateAsync(version, array), await there.EvaluateAsync(version, array).WaitAsync(Nodes.Patience));
+            // and in parts
+            ((ActorCluster)there).MostBytesEvaluated = 300_000;
             Assert.Equal(await here.EvaluateAsync(version, array), await there.EvaluateAsync(version, array).WaitAsync(Nodes.Patience));
             Assert.Equal((await here.PredictAsync(version, array)).Outputs.ToArray(), (await there.PredictAsync(version, array).WaitAsync(Nodes.Patience)).Outputs.ToArray());
             // a fault is numbered as in the whole

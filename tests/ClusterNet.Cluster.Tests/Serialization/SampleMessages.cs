@@ -341,7 +341,9 @@ internal sealed class SampleMessages(IActorRef actor)
         yield return new ServingProtocol.Queries.Evaluate(Version, new RawSamples.Array([3], ReadOnlyMemory<float>.Empty, []));
         yield return new Prediction(Version, ["benign", "malignant"], new[] { 0.25f, 0.75f, float.NaN, -0f });
         yield return new Prediction(Version, [], ReadOnlyMemory<float>.Empty);
+        yield return new ServingProtocol.Queries.Evaluate(Version, new RawSamples.Table([], [])) { WantsSums = true };
         yield return new ServingProtocol.Replies.EvaluationDone(Version, Metrics["validation"]);
+        yield return new ServingProtocol.Replies.EvaluationDone(Version, Metrics["validation"]) { Sums = new byte[] { 1, 2 } };
         foreach (var kind in Enum.GetValues<ServingProtocol.FailureKind>())
             yield return new ServingProtocol.Replies.PredictFailed(Version, kind, Faults);
     }

@@ -3,6 +3,8 @@ using System.Globalization;
 using ClusterNet.Cluster.Serving;
 using ClusterNet.Core.Data;
 using ClusterNet.Core.Faults;
+using ClusterNet.Core.Jobs;
+using ClusterNet.Core.Metrics;
 using ClusterNet.Data;
 
 namespace ClusterNet.Cluster.Tests.Serving;
@@ -61,10 +63,13 @@ internal sealed class FakeModel : IServedModel
         return [.. Enumerable.Range(0, samples.Count).SelectMany(i => (float[])[1 - samples[i][0], samples[i][0]])];
     }
 
-    public IReadOnlyDictionary<string, double> Evaluate(SampleSet samples)
+    public MetricAccumulator Evaluate(SampleSet samples)
     {
         Enter(samples);
-        return new Dictionary<string, double> { ["samples"] = samples.Count };
+        var metrics = new MetricAccumulator(LearningTask.Classification, 2);
+        for (var i = 0; i < samples.Count; i++)
+            metrics.Add([1 - samples[i][0], samples[i][0]], 0, 1, 1);
+        return metrics;
     }
 
     public void Dispose()

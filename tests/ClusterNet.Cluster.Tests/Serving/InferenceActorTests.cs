@@ -6,6 +6,7 @@ using ClusterNet.Cluster.Serving;
 using ClusterNet.Cluster.Tests.Models;
 using ClusterNet.Core.Faults;
 using ClusterNet.Core.Jobs;
+using ClusterNet.Core.Metrics;
 using ClusterNet.Core.Parameters;
 using static ClusterNet.Cluster.Serving.ServingProtocol;
 
@@ -107,7 +108,10 @@ public sealed class InferenceActorTests : TestKit
         var actor = await Serving();
         var probe = CreateTestProbe();
         actor.Tell(new Queries.Evaluate(Version, FakeModel.Rows("0", "1", "1")), probe);
-        Assert.Equal(3, (await probe.ExpectMsgAsync<Replies.EvaluationDone>()).Metrics["samples"]);
+        var whole = await probe.ExpectMsgAsync<Replies.EvaluationDone>();
+        Assert.Equal((1.0 / 3, 0), (whole.Metrics["accuracy"], whole.Sums.Length));
+        actor.Tell(new Queries.Evaluate(Version, FakeModel.Rows("0", "1", "1")) { WantsSums = true }, probe);
+        Assert.Equal(whole.Metrics, MetricAccumulator.FromBytes((await probe.ExpectMsgAsync<Replies.EvaluationDone>()).Sums.Span).Report().Values);
         actor.Tell(new Queries.Evaluate(Version, FakeModel.Rows("bad")), probe);
         Assert.Equal(FailureKind.InvalidInput, (await probe.ExpectMsgAsync<Replies.PredictFailed>()).Kind);
     }

@@ -72,9 +72,17 @@ public sealed class ClientTests(ServedCluster served) : IClassFixture<ServedClus
     [Fact]
     public async Task A_sample_that_no_message_takes_is_refused_before_it_is_sent()
     {
+        var failure = await FailureAsync(served.Client("message").PredictAsync(ServedCluster.Model, Samples.Prepared([17_000_000], new float[17_000_000])));
+        Assert.Equal(FailureKind.InvalidInput, failure.Kind);
+        Assert.Contains("which no message does; ask by gRPC", failure.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_sample_that_no_frame_takes_comes_to_the_model()
+    {
         var failure = await FailureAsync(served.Client("message").PredictAsync(ServedCluster.Model, Samples.Prepared([1_000_000], new float[1_000_000])));
         Assert.Equal(FailureKind.InvalidInput, failure.Kind);
-        Assert.Contains("gRPC", failure.Message, StringComparison.Ordinal);
+        Assert.Contains("a sample has the shape [1000000]", failure.Message, StringComparison.Ordinal);
     }
 
     [Theory]

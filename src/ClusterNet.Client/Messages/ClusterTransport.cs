@@ -72,7 +72,7 @@ internal sealed class ClusterTransport : ITransport
         if (Activity.Current is { IdFormat: ActivityIdFormat.W3C, Id: { } trace })
             request.Trace = trace;
         if (request.CalculateSize() > MostBytesOfOne)
-            throw new PredictionFailedException(FailureKind.InvalidInput, $"samples: one of them takes more than {MostBytesOfOne} bytes, which no message does");
+            throw new PredictionFailedException(FailureKind.InvalidInput, $"samples: one of them takes more than {MostBytesOfOne} bytes, which no message does; ask by gRPC of a gateway whose http.max-body-bytes allows it");
         var isLast = left + _grace <= _silence;
         try
         {

@@ -10,7 +10,7 @@ namespace ClusterNet.Cluster.Remoting;
 
 /// <summary>
 /// Akka.Remote's TCP (or TLS) with messages that may be larger than a frame: a list of many models, data with tens of thousands of columns. What fits a frame travels as it is. What does not is cut into <see cref="Pieces"/> and put together again
-/// on the other side, below everything that Akka.Remote knows of messages, so that no actor has to. Frames stay small, and what else is sent meanwhile from another thread, such as a heartbeat, goes between the pieces.
+/// on the other side, below everything that Akka.Remote knows of messages, so that no actor has to. Frames stay small, and what another thread sends meanwhile, such as the heartbeat of Akka.Remote's own protocol, goes between the pieces; messages wait for those before them.
 /// Tensors do not belong here: they have the lane.
 /// </summary>
 internal sealed class PieceTransport : Transport

@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.Net.Sockets;
 using System.Security.Cryptography;
 using System.Text;
 using Akka.Configuration;
@@ -15,6 +16,8 @@ internal sealed class PostgresStore : INodeStore
 
     // a node whose cable was pulled in the middle of a transaction keeps its locks until the server gives it up, by itself after hours: whoever goes on with its job would wait for them
     private const string GivesUp = "-c idle_in_transaction_session_timeout=20s";
+
+    private static readonly TimeSpan _retryAfter = TimeSpan.FromMilliseconds(500);
 
     private readonly string _connectionString;
 
@@ -67,21 +70,36 @@ internal sealed class PostgresStore : INodeStore
         var place = string.Create(CultureInfo.InvariantCulture, $"{builder.Host}:{builder.Port}/{builder.Database}");
         using var patience = CancellationTokenSource.CreateLinkedTokenSource(cancel);
         patience.CancelAfter(TimeSpan.FromSeconds(ConnectSeconds));
+        NpgsqlException? passing = null;
         try
         {
-            try
+            var asked = GivingUp(builder);
+            while (true)
             {
-                return await OpenAsync(GivingUp(builder), patience.Token).ConfigureAwait(false);
-            }
-            catch (PostgresException refused) when (RefusesOptions(refused))
-            {
-                return await OpenAsync(builder, patience.Token).ConfigureAwait(false);
+                try
+                {
+                    return await OpenAsync(asked, patience.Token).ConfigureAwait(false);
+                }
+                catch (PostgresException refused) when (asked != builder && RefusesOptions(refused))
+                {
+                    asked = builder;
+                }
+                catch (NpgsqlException exception) when (IsPassing(exception))
+                {
+                    passing = exception;
+                    await Task.Delay(_retryAfter, patience.Token).ConfigureAwait(false);
+                }
             }
         }
         catch (Exception exception) when (exception is NpgsqlException or TimeoutException or InvalidOperationException || (exception is OperationCanceledException && !cancel.IsCancellationRequested))
         {
             // Npgsql keeps passwords out of its messages
-            var reason = exception is OperationCanceledException ? $"no answer within {ConnectSeconds} s" : exception.Message;
+            var reason = (exception is OperationCanceledException && passing is not null ? passing : exception) switch
+            {
+                OperationCanceledException => $"no answer within {ConnectSeconds} s",
+                { InnerException: SocketException why } failed => $"{failed.Message}: {why.Message}",
+                var other => other.Message,
+            };
             throw new ClusterException($"the store PostgreSQL {place} can't be used: {reason}; see that it runs, that the database is there and that its user may create tables in it");
         }
     }
@@ -89,6 +107,14 @@ internal sealed class PostgresStore : INodeStore
     public void Dispose()
     {
     }
+
+    /// <summary>Whether it may be otherwise in a moment: a machine that has just come up, or got its network back, finds no way to others yet, and a server that starts takes nobody.</summary>
+    private static bool IsPassing(NpgsqlException exception) => exception switch
+    {
+        PostgresException { SqlState: PostgresErrorCodes.CannotConnectNow } => true,
+        { InnerException: SocketException { SocketErrorCode: SocketError.HostUnreachable or SocketError.NetworkUnreachable or SocketError.HostDown or SocketError.NetworkDown or SocketError.TryAgain } } => true,
+        _ => false,
+    };
 
     private static async Task<PostgresStore> OpenAsync(NpgsqlConnectionStringBuilder builder, CancellationToken cancel)
     {

@@ -19,8 +19,9 @@ public sealed partial class AuditLog : IDisposable
     private const long MaxBatchBytes = 16 << 20;
     private const int MaxAttempts = 5;
 
-    /// <summary>A store that took longer than this may take long again: then no request's own thread writes, which could answer nobody meanwhile.</summary>
+    /// <summary>A store that took longer than this may take long again: then no request's own thread writes for a while, which could answer nobody meanwhile.</summary>
     private static readonly TimeSpan Prompt = TimeSpan.FromMilliseconds(50);
+    private static readonly TimeSpan Wary = TimeSpan.FromSeconds(10);
     private static readonly TimeSpan GatherFor = TimeSpan.FromMilliseconds(1);
     private static readonly TimeSpan AnchorInterval = TimeSpan.FromMinutes(10);
     private readonly GatewayStore _store;
@@ -29,7 +30,7 @@ public sealed partial class AuditLog : IDisposable
     private readonly object _gate = new();
     private readonly Queue<Waiting> _waiting = new();
     private readonly Timer _gathered;
-    private bool _isPrompt;
+    private long _ownThreadFrom;
     private bool _isGathering;
     private bool _isDue;
     private bool _isWriting;
@@ -44,7 +45,7 @@ public sealed partial class AuditLog : IDisposable
     public AuditLog(GatewayStore store, string chain, ILogger log)
     {
         _store = store;
-        _isPrompt = store.IsFile;
+        _ownThreadFrom = store.IsFile ? 0 : long.MaxValue;
         _chain = AuditRecord.Clean(chain);
         _log = log;
         // a timer would carry the trace of the request at hand to all that it is set for
@@ -76,7 +77,7 @@ public sealed partial class AuditLog : IDisposable
             _isWriting = true;
         }
         // by the caller's own thread: to wake another one takes as long as a commit to a file
-        if (_isPrompt)
+        if (Environment.TickCount64 >= Interlocked.Read(ref _ownThreadFrom))
             WriteNext();
         else
             WriteNextElsewhere();
@@ -154,7 +155,8 @@ public sealed partial class AuditLog : IDisposable
         }
         var started = Stopwatch.GetTimestamp();
         WriteBatch(batch);
-        _isPrompt = _store.IsFile && Stopwatch.GetElapsedTime(started) < Prompt;
+        if (_store.IsFile && Stopwatch.GetElapsedTime(started) >= Prompt)
+            Interlocked.Exchange(ref _ownThreadFrom, Environment.TickCount64 + (long)Wary.TotalMilliseconds);
         bool isMore;
         lock (_gate)
         {

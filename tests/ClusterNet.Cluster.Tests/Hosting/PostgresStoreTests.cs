@@ -54,6 +54,29 @@ public sealed class PostgresStoreTests
         Assert.Contains("idle_in_transaction_session_timeout", asked[0], StringComparison.Ordinal);
     }
 
+    [Fact]
+    public async Task A_server_that_is_starting_is_asked_again()
+    {
+        using var server = new TcpListener(IPAddress.Loopback, 0);
+        server.Start();
+        var serving = Task.Run(async () =>
+        {
+            foreach (var code in new[] { "57P03", "3D000" })
+            {
+                using var client = await server.AcceptTcpClientAsync();
+                var stream = client.GetStream();
+                await ReadStartupAsync(stream);
+                await stream.WriteAsync(Error(code));
+            }
+            server.Stop();
+        });
+        var port = ((IPEndPoint)server.LocalEndpoint).Port;
+        var refused = await Assert.ThrowsAsync<ClusterException>(
+            () => PostgresStore.OpenAsync($"Host=127.0.0.1;Port={port};Database=d;Username=u;Password=p;SSL Mode=Disable;Pooling=false", default));
+        await serving.WaitAsync(TimeSpan.FromSeconds(30));
+        Assert.Contains("refused with 3D000", refused.Message, StringComparison.Ordinal);
+    }
+
     private static async Task<NpgsqlConnection> ConnectAsync(PostgresStore store)
     {
         var connection = new NpgsqlConnection(store.Configuration.GetString("akka.persistence.journal.sql.connection-string"));

@@ -200,8 +200,8 @@ internal sealed class ProcessCluster : IAsyncDisposable
                 throw new TimeoutException($"{job} does not end:\n{Logs}");
             }
         }
-        var shown = (await RunAsync("jobs", "show", job, "--json")).Expect(0);
-        Assert.True(shown.Document["status"]!.GetValue<string>() == "completed", $"{shown}\n{Logs}");
+        var shown = await RunAsync("jobs", "show", job, "--json");
+        Assert.True(shown.ExitCode == 0 && shown.Document["status"]!.GetValue<string>() == "completed", $"{shown}\n{Logs}");
         _output.WriteLine($"{Clock} {job} is over");
         return shown.Document;
     }

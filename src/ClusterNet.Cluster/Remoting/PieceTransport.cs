@@ -19,6 +19,7 @@ internal sealed class PieceTransport : Transport
 
     private readonly Transport _tcp;
     private readonly PieceRoom _room = new(Pieces.MostBytesHeld);
+    private readonly Encounters _encounters = new(TimeProvider.System);
     private readonly ILoggingAdapter _log;
 
     /// <summary>By Akka.Remote, from its configuration.</summary>
@@ -52,7 +53,19 @@ internal sealed class PieceTransport : Transport
 
     public override bool IsResponsibleFor(Address remote) => _tcp.IsResponsibleFor(remote);
 
-    public override async Task<AssociationHandle> Associate(Address remoteAddress) => new Handle(this, await _tcp.Associate(remoteAddress).ConfigureAwait(false));
+    public override async Task<AssociationHandle> Associate(Address remoteAddress)
+    {
+        var attempt = _encounters.Begin(remoteAddress);
+        try
+        {
+            return new Handle(this, await _tcp.Associate(remoteAddress).ConfigureAwait(false), attempt);
+        }
+        catch
+        {
+            attempt.End();
+            throw;
+        }
+    }
 
     public override Task<bool> Shutdown() => _tcp.Shutdown();
 
@@ -63,25 +76,31 @@ internal sealed class PieceTransport : Transport
 
     private sealed class Listener(PieceTransport transport, IAssociationEventListener above) : IAssociationEventListener
     {
-        public void Notify(IAssociationEvent ev) => above.Notify(ev is InboundAssociation inbound ? new InboundAssociation(new Handle(transport, inbound.Association)) : ev);
+        public void Notify(IAssociationEvent ev) => above.Notify(ev is InboundAssociation inbound ? new InboundAssociation(new Handle(transport, inbound.Association, null)) : ev);
     }
 
-    /// <summary>One connection.</summary>
+    /// <summary>One connection, which this node has made by an attempt or the other has.</summary>
     private sealed class Handle : AssociationHandle
     {
         private readonly PieceTransport _transport;
         private readonly AssociationHandle _tcp;
+        private readonly Encounters.Attempt? _attempt;
         private readonly object _writing = new();
 
-        public Handle(PieceTransport transport, AssociationHandle tcp)
+        public Handle(PieceTransport transport, AssociationHandle tcp, Encounters.Attempt? attempt)
             : base(tcp.LocalAddress, tcp.RemoteAddress)
         {
-            (_transport, _tcp) = (transport, tcp);
+            (_transport, _tcp, _attempt) = (transport, tcp, attempt);
             Pass(ReadHandlerSource, above => tcp.ReadHandlerSource.TrySetResult(new Reader(this, above)));
         }
 
         public override bool Write(ByteString payload)
         {
+            if (_attempt?.TrySpeak() == false)
+            {
+                Disassociate(Encounters.GivesWay(RemoteAddress).Message, _transport._log);
+                return false;
+            }
             if (payload.Length <= _transport._tcp.MaximumPayloadBytes)
                 return _tcp.Write(payload);
             // two of them would be taken for one
@@ -90,13 +109,71 @@ internal sealed class PieceTransport : Transport
         }
 
         [Obsolete("as above")]
-        public override void Disassociate() => _tcp.Disassociate();
+        public override void Disassociate()
+        {
+            _attempt?.End();
+            _tcp.Disassociate();
+        }
 
         private sealed class Reader(Handle handle, IHandleEventListener above) : IHandleEventListener
         {
+            /// <summary>Of a connection that waits for its turn: its handshake, and its end. Nothing else comes before there was an answer.</summary>
+            private const int MostHeld = 4;
+
             private readonly PieceReader _pieces = new(handle._transport._room);
+            private readonly Queue<IHandleEvent> _held = new();
+            private volatile bool _isIntroduced;
 
             public void Notify(IHandleEvent ev)
+            {
+                if (_isIntroduced || !IsHeld(ev))
+                    Pass(ev);
+            }
+
+            /// <summary>Looks at the first message, which says who is there. What comes until its turn waits.</summary>
+            private bool IsHeld(IHandleEvent ev)
+            {
+                lock (_held)
+                {
+                    if (_isIntroduced)
+                        return false;
+                    if (_held.Count == 0)
+                    {
+                        var turn = IntroduceAsync(ev);
+                        _isIntroduced = turn.IsCompleted;
+                        if (_isIntroduced)
+                            return false;
+                        turn.ContinueWith(_ => Release(), CancellationToken.None, TaskContinuationOptions.None, TaskScheduler.Default);
+                    }
+                    if (_held.Count < MostHeld || ev is Disassociated)
+                        _held.Enqueue(ev);
+                    else
+                        Close("it says more than its name before it has an answer");
+                    return true;
+                }
+            }
+
+            private Task IntroduceAsync(IHandleEvent ev)
+            {
+                if (ev is not InboundPayload { Payload: var payload } || Handshake.Of(payload) is not { } who)
+                    return Task.CompletedTask;
+                if (handle._attempt is null)
+                    return handle._transport._encounters.ArriveAsync(who);
+                handle._attempt.Settle(who.Uid);
+                return Task.CompletedTask;
+            }
+
+            private void Release()
+            {
+                lock (_held)
+                {
+                    while (_held.TryDequeue(out var ev))
+                        Pass(ev);
+                    _isIntroduced = true;
+                }
+            }
+
+            private void Pass(IHandleEvent ev)
             {
                 switch (ev)
                 {
@@ -104,6 +181,7 @@ internal sealed class PieceTransport : Transport
                         Take(payload);
                         break;
                     case Disassociated:
+                        handle._attempt?.End();
                         _pieces.End();
                         above.Notify(ev);
                         break;
@@ -123,9 +201,14 @@ internal sealed class PieceTransport : Transport
                 catch (InvalidDataException exception)
                 {
                     _pieces.End();
-                    handle._transport._log.Warning("The connection with {0} is closed: {1}", handle.RemoteAddress, exception.Message);
-                    handle.Disassociate(exception.Message, handle._transport._log);
+                    Close(exception.Message);
                 }
+            }
+
+            private void Close(string reason)
+            {
+                handle._transport._log.Warning("The connection with {0} is closed: {1}", handle.RemoteAddress, reason);
+                handle.Disassociate(reason, handle._transport._log);
             }
         }
     }

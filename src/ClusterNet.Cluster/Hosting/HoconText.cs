@@ -1,10 +1,13 @@
 using Akka.Configuration;
+using ClusterNet.Cluster.Remoting;
 
 namespace ClusterNet.Cluster.Hosting;
 
 /// <summary>A user's HOCON, looked at before Akka sees it: its parser passes over a bracket that is left open, or looks for its end for ever.</summary>
 internal static class HoconText
 {
+    private const string FrameSize = "akka.remote.dot-netty.tcp.maximum-frame-size";
+
     /// <summary>What is wrong with it, a sentence without a full stop; null where nothing is.</summary>
     public static string? Fault(string text)
     {
@@ -12,8 +15,10 @@ internal static class HoconText
             return fault;
         try
         {
-            ConfigurationFactory.ParseString(text);
-            return null;
+            // what Akka.Remote itself takes for too little, it says
+            return ConfigurationFactory.ParseString(text).GetByteSize(FrameSize, null) is < Pieces.PieceBytes + Pieces.HeadBytes and var bytes
+                ? $"{FrameSize} is {bytes} bytes, and what is sent in pieces needs {Pieces.PieceBytes + Pieces.HeadBytes}: leave it out, or give it as much"
+                : null;
         }
 #pragma warning disable CA1031 // the parser throws what it happens to stumble over
         catch (Exception error)

@@ -55,14 +55,14 @@ internal sealed class PieceTransport : Transport
 
     public override async Task<AssociationHandle> Associate(Address remoteAddress)
     {
-        var attempt = _encounters.Begin(remoteAddress);
+        var connection = _encounters.Begin(remoteAddress);
         try
         {
-            return new Handle(this, await _tcp.Associate(remoteAddress).ConfigureAwait(false), attempt);
+            return new Handle(this, await _tcp.Associate(remoteAddress).ConfigureAwait(false), connection);
         }
         catch
         {
-            attempt.End();
+            connection.End();
             throw;
         }
     }
@@ -79,24 +79,27 @@ internal sealed class PieceTransport : Transport
         public void Notify(IAssociationEvent ev) => above.Notify(ev is InboundAssociation inbound ? new InboundAssociation(new Handle(transport, inbound.Association, null)) : ev);
     }
 
-    /// <summary>One connection, which this node has made by an attempt or the other has.</summary>
+    /// <summary>One connection, which this node has made or the other.</summary>
     private sealed class Handle : AssociationHandle
     {
         private readonly PieceTransport _transport;
         private readonly AssociationHandle _tcp;
-        private readonly Encounters.Attempt? _attempt;
         private readonly object _writing = new();
+        private readonly bool _isOwn;
+        private volatile Encounters.Connection? _connection;
 
-        public Handle(PieceTransport transport, AssociationHandle tcp, Encounters.Attempt? attempt)
+        public Handle(PieceTransport transport, AssociationHandle tcp, Encounters.Connection? own)
             : base(tcp.LocalAddress, tcp.RemoteAddress)
         {
-            (_transport, _tcp, _attempt) = (transport, tcp, attempt);
+            (_transport, _tcp, _isOwn) = (transport, tcp, own is not null);
+            if (own is not null)
+                Join(own);
             Pass(ReadHandlerSource, above => tcp.ReadHandlerSource.TrySetResult(new Reader(this, above)));
         }
 
         public override bool Write(ByteString payload)
         {
-            if (_attempt?.TrySpeak() == false)
+            if (_connection?.TrySay(payload) == false)
             {
                 Disassociate(Encounters.GivesWay(RemoteAddress).Message, _transport._log);
                 return false;
@@ -111,8 +114,20 @@ internal sealed class PieceTransport : Transport
         [Obsolete("as above")]
         public override void Disassociate()
         {
-            _attempt?.End();
+            _connection?.End();
             _tcp.Disassociate();
+        }
+
+        private void Join(Encounters.Connection connection)
+        {
+            connection.Close = Close;
+            _connection = connection;
+        }
+
+        private void Close(string reason)
+        {
+            _transport._log.Warning("The connection with {0} is closed: {1}", RemoteAddress, reason);
+            Disassociate(reason, _transport._log);
         }
 
         private sealed class Reader(Handle handle, IHandleEventListener above) : IHandleEventListener
@@ -148,7 +163,7 @@ internal sealed class PieceTransport : Transport
                     if (_held.Count < MostHeld || ev is Disassociated)
                         _held.Enqueue(ev);
                     else
-                        Close("it says more than its name before it has an answer");
+                        handle.Close("it says more than its name before it has an answer");
                     return true;
                 }
             }
@@ -157,11 +172,15 @@ internal sealed class PieceTransport : Transport
             {
                 if (ev is not InboundPayload { Payload: var payload } || Handshake.Of(payload) is not { } who)
                     return Task.CompletedTask;
-                if (handle._attempt is null)
-                    return handle._transport._encounters.ArriveAsync(who);
-                handle._attempt.Settle(who.Uid);
-                return Task.CompletedTask;
+                if (handle._isOwn)
+                {
+                    handle._connection!.Settle(who.Uid);
+                    return Task.CompletedTask;
+                }
+                return ArriveAsync(who);
             }
+
+            private async Task ArriveAsync(Handshake who) => handle.Join(await handle._transport._encounters.ArriveAsync(who).ConfigureAwait(false));
 
             private void Release()
             {
@@ -181,7 +200,7 @@ internal sealed class PieceTransport : Transport
                         Take(payload);
                         break;
                     case Disassociated:
-                        handle._attempt?.End();
+                        handle._connection?.End();
                         _pieces.End();
                         above.Notify(ev);
                         break;
@@ -201,14 +220,8 @@ internal sealed class PieceTransport : Transport
                 catch (InvalidDataException exception)
                 {
                     _pieces.End();
-                    Close(exception.Message);
+                    handle.Close(exception.Message);
                 }
-            }
-
-            private void Close(string reason)
-            {
-                handle._transport._log.Warning("The connection with {0} is closed: {1}", handle.RemoteAddress, reason);
-                handle.Disassociate(reason, handle._transport._log);
             }
         }
     }

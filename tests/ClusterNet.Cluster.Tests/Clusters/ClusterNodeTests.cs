@@ -141,6 +141,20 @@ public sealed class ClusterNodeTests
         Assert.DoesNotContain("geheim", refused.ToString(), StringComparison.Ordinal);
     }
 
+    [Theory]
+    [InlineData("131080b", false)]
+    [InlineData("131081b", true)]
+    [InlineData("64k", false)]
+    [InlineData("4m", true)]
+    public void Frames_have_room_for_a_piece(string size, bool isRight)
+    {
+        var faults = new NodeOptions { DataDirectory = "data", Hocon = $"akka {{ remote.dot-netty.tcp.maximum-frame-size = {size} }}" }.Validate();
+        if (isRight)
+            Assert.Empty(faults);
+        else
+            Assert.Contains("131081", Assert.Single(faults).Message, StringComparison.Ordinal);
+    }
+
     [Fact]
     public async Task All_that_is_wrong_with_the_settings_is_said_at_once()
     {

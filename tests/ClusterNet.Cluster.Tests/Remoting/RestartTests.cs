@@ -1,5 +1,7 @@
 using Akka.Actor;
 using Akka.Configuration;
+using Akka.Remote;
+using Akka.Util.Internal;
 using Akka.TestKit.Xunit2;
 using ClusterNet.Cluster.Hosting;
 
@@ -14,20 +16,12 @@ public sealed class RestartTests
     public async Task Two_that_connect_to_each_other_at_the_same_moment_hear_each_other()
     {
         using var here = Start(0);
-        MortalTransport.Open(here);
         using var stop = new CancellationTokenSource();
-        var echo = here.ActorOf(Props.Create<Echo>(), "echo");
-        var there = Start(0);
-        MortalTransport.Open(there);
-        var address = there.Provider.DefaultAddress;
-        var speaking = SpeakAsync(here, address, stop.Token);
-        await RequireAnswerAsync(there, echo, here);
+        var (echo, there, speaking) = await MeetAsync(here, stop.Token);
         for (var time = 0; time < 3; time++)
         {
-            await MortalTransport.KillAsync(there);
-            there = Start(address.Port!.Value);
-            // the other connects as soon as it tries again, and waits for an answer
-            await MortalTransport.SoughtAsync(there).WaitAsync(_patience);
+            there = await RestartAsync(there);
+            // the other has connected, and waits for an answer; now it is connected to as well
             await IsAnsweredAsync(there, echo, here, TimeSpan.FromMilliseconds(300));
             MortalTransport.Open(there);
             await RequireAnswerAsync(there, echo, here);
@@ -37,6 +31,49 @@ public sealed class RestartTests
         await stop.CancelAsync();
         await speaking;
         await Task.WhenAll(here.Terminate(), there.Terminate());
+    }
+
+    [Fact]
+    public async Task Who_is_given_up_while_it_is_connected_to_anew_is_heard()
+    {
+        using var here = Start(0);
+        using var stop = new CancellationTokenSource();
+        var (echo, there, speaking) = await MeetAsync(here, stop.Token);
+        var uid = AddressUidExtension.Uid(there);
+        there = await RestartAsync(there);
+        await stop.CancelAsync();
+        await speaking;
+        // as the cluster does with the process that was there before, some time after it was lost: what is just being connected with is dropped
+        here.Provider.AsInstanceOf<IRemoteActorRefProvider>().Quarantine(there.Provider.DefaultAddress, uid);
+        var taken = new TestKit(there).CreateTestProbe();
+        there.EventStream.Subscribe(taken.Ref, typeof(AssociatedEvent));
+        MortalTransport.Open(there);
+        Assert.True((await taken.ExpectMsgAsync<AssociatedEvent>(_patience)).IsInbound);
+        // by that connection
+        await RequireAnswerAsync(there, echo, here);
+        await Task.WhenAll(here.Terminate(), there.Terminate());
+    }
+
+    /// <summary>A node that answers, another that has an answer, and the first one's words to it, which never end.</summary>
+    private static async Task<(IActorRef Echo, ExtendedActorSystem There, Task Speaking)> MeetAsync(ExtendedActorSystem here, CancellationToken stop)
+    {
+        MortalTransport.Open(here);
+        var echo = here.ActorOf(Props.Create<Echo>(), "echo");
+        var there = Start(0);
+        MortalTransport.Open(there);
+        var speaking = SpeakAsync(here, there.Provider.DefaultAddress, stop);
+        await RequireAnswerAsync(there, echo, here);
+        return (echo, there, speaking);
+    }
+
+    /// <summary>Kills a node and starts it anew; it takes nobody yet, and the other has connected.</summary>
+    private static async Task<ExtendedActorSystem> RestartAsync(ExtendedActorSystem node)
+    {
+        var port = node.Provider.DefaultAddress.Port!.Value;
+        await MortalTransport.KillAsync(node);
+        var next = Start(port);
+        await MortalTransport.SoughtAsync(next).WaitAsync(_patience);
+        return next;
     }
 
     /// <summary>Whether a node gets an answer so soon.</summary>

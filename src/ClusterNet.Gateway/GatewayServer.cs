@@ -39,11 +39,12 @@ public sealed class GatewayServer : IAsyncDisposable
     private readonly AuditLog? _audit;
     private readonly IActorRef _events;
     private readonly TimeSpan _patience;
+    private readonly TimeSpan _farewell;
     private int _isStopped;
 
     private GatewayServer(WebApplication app, AuditLog? audit, IActorRef events, GatewaySettings settings, bool isAuthenticated, int addresses)
     {
-        (_app, _audit, _events, _patience) = (app, audit, events, settings.StopPatience);
+        (_app, _audit, _events, _patience, _farewell) = (app, audit, events, settings.StopPatience, settings.Farewell < settings.StopPatience ? settings.Farewell : settings.StopPatience);
         IsAuthenticated = isAuthenticated;
         var all = ListenAddresses.Of(app.Services);
         Address = all[0];
@@ -108,6 +109,8 @@ public sealed class GatewayServer : IAsyncDisposable
     {
         if (Interlocked.Exchange(ref _isStopped, 1) != 0)
             return;
+        if (_farewell > TimeSpan.Zero)
+            await _app.Services.GetRequiredService<Farewell>().SayAsync(_app.Services, _farewell).ConfigureAwait(false);
         using var patience = new CancellationTokenSource(_patience);
         await _app.StopAsync(patience.Token).ConfigureAwait(false);
         await _app.DisposeAsync().ConfigureAwait(false);
@@ -141,6 +144,7 @@ public sealed class GatewayServer : IAsyncDisposable
         builder.Services.HoldConnections(settings.MaxConnections, ports);
         builder.Services.Configure<HostOptions>(host => host.ShutdownTimeout = settings.StopPatience);
         builder.Services.AddSingleton<IHostLifetime, NoSignals>();
+        builder.Services.AddSingleton<Farewell>();
         return builder;
     }
 
@@ -160,6 +164,7 @@ public sealed class GatewayServer : IAsyncDisposable
 
     private static void Map(WebApplication app, GatewaySettings settings, AuditLog? audit, EventFeed feed, TimeProvider clock)
     {
+        app.Use(app.Services.GetRequiredService<Farewell>().InvokeAsync);
         app.UseMiddleware<ErrorDocuments>();
         if (!settings.Access.IsRequired)
             app.UseMiddleware<BrowserGuard>();

@@ -46,6 +46,9 @@ public sealed record GatewaySettings
     /// <summary>How long what is being answered may take when the gateway stops.</summary>
     public TimeSpan StopPatience { get; init; } = TimeSpan.FromSeconds(10);
 
+    /// <summary>For so long, when it stops, it tells who is connected to go elsewhere; less where it has less patience.</summary>
+    internal TimeSpan Farewell { get; init; } = TimeSpan.FromMilliseconds(500);
+
     /// <summary>How long a check of readiness may take before it counts as failed.</summary>
     public TimeSpan CheckTimeout { get; init; } = TimeSpan.FromSeconds(2);
 

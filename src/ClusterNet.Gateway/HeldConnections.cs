@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using System.Net;
 using Microsoft.AspNetCore.Connections;
 
@@ -11,10 +12,36 @@ namespace ClusterNet.Gateway;
 /// <param name="most">open at a time, of each port; more than Kestrel's limit, or nobody would be told that there are too many</param>
 internal sealed class HeldConnections(IConnectionListenerFactory inner, int most) : IConnectionListenerFactory
 {
-    public async ValueTask<IConnectionListener> BindAsync(EndPoint endpoint, CancellationToken cancellationToken = default) =>
-        new Listener(await inner.BindAsync(endpoint, cancellationToken).ConfigureAwait(false), most);
+    private readonly ConcurrentBag<Listener> _listeners = [];
+    private readonly TaskCompletionSource _closed = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
-    private sealed class Listener(IConnectionListener inner, int most) : IConnectionListener
+    // and one for being bound
+    private int _open = 1;
+
+    public async ValueTask<IConnectionListener> BindAsync(EndPoint endpoint, CancellationToken cancellationToken = default)
+    {
+        var listener = new Listener(this, await inner.BindAsync(endpoint, cancellationToken).ConfigureAwait(false), most);
+        _listeners.Add(listener);
+        return listener;
+    }
+
+    /// <summary>Takes nobody more, for good. Once.</summary>
+    /// <returns>done, and holding a task that is done when no connection is open any more</returns>
+    public async Task<Task> UnbindAsync(CancellationToken cancel)
+    {
+        foreach (var listener in _listeners)
+            await listener.UnbindAsync(cancel).ConfigureAwait(false);
+        Close();
+        return _closed.Task;
+    }
+
+    private void Close()
+    {
+        if (Interlocked.Decrement(ref _open) == 0)
+            _closed.TrySetResult();
+    }
+
+    private sealed class Listener(HeldConnections all, IConnectionListener inner, int most) : IConnectionListener
     {
         private readonly SemaphoreSlim _free = new(most);
         private readonly CancellationTokenSource _unbound = new();
@@ -41,10 +68,21 @@ internal sealed class HeldConnections(IConnectionListenerFactory inner, int most
             finally
             {
                 if (connection is null)
+                {
                     _free.Release();
+                }
                 else
-                    connection.ConnectionClosed.UnsafeRegister(static free => ((SemaphoreSlim)free!).Release(), _free);
+                {
+                    Interlocked.Increment(ref all._open);
+                    connection.ConnectionClosed.UnsafeRegister(static listener => ((Listener)listener!).Free(), this);
+                }
             }
+        }
+
+        private void Free()
+        {
+            _free.Release();
+            all.Close();
         }
 
         public async ValueTask UnbindAsync(CancellationToken cancellationToken = default)

@@ -108,10 +108,10 @@ internal sealed class PostgresStore : INodeStore
     {
     }
 
-    /// <summary>Whether it may be otherwise in a moment: a machine that has just come up, or got its network back, finds no way to others yet, and a server that starts takes nobody.</summary>
+    /// <summary>Whether it may be otherwise in a moment: a machine that has just come up, or got its network back, finds no way to others yet, and a server takes nobody while it starts, or while it has the connections of the nodes before.</summary>
     private static bool IsPassing(NpgsqlException exception) => exception switch
     {
-        PostgresException { SqlState: PostgresErrorCodes.CannotConnectNow } => true,
+        PostgresException { SqlState: PostgresErrorCodes.CannotConnectNow or PostgresErrorCodes.TooManyConnections } => true,
         { InnerException: SocketException { SocketErrorCode: SocketError.HostUnreachable or SocketError.NetworkUnreachable or SocketError.HostDown or SocketError.NetworkDown or SocketError.TryAgain } } => true,
         _ => false,
     };

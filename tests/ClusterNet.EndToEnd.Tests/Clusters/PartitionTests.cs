@@ -15,6 +15,31 @@ public sealed class PartitionTests(ITestOutputHelper output)
     [SkippableFact]
     public Task The_coordinators_side_is_the_larger() => SplitAsync("digits-gru.yaml", 400, isCoordinators: false, isUnplugged: false);
 
+    /// <summary>Neither can be told from the one that is at fault: both end by themselves, and the others go on.</summary>
+    [SkippableFact]
+    public async Task Two_nodes_lose_each_other_and_reach_the_others()
+    {
+        const string File = "digits-cnn.yaml";
+        const int Steps = 600;
+        await using var network = await NetworkNamespaces.CreateAsync(5);
+        await using var cluster = await ProcessCluster.StartAsync(output, network, ProcessCluster.Stateful, ProcessCluster.Stateful, ProcessCluster.Stateful, ProcessCluster.Worker, ProcessCluster.Worker);
+        var job = await cluster.SubmitAsync(File, [.. SameHash.Settings(Steps), "training.workers=2", "training.shards=3"]);
+        await cluster.UntilCheckpointAsync(job, Steps / 10);
+        var coordinators = await cluster.UntilLoggedAsync($"Job {job}: generation 1 opens");
+        ClusterMember[] two = [coordinators, cluster.Nodes.First(node => node != coordinators)];
+        var others = cluster.Nodes.Except(two).ToArray();
+        await network.CutAsync([ProcessCluster.IndexOf(two[0])], [ProcessCluster.IndexOf(two[1])]);
+        Assert.True(await cluster.Store.LatestCheckpointAsync(job) < Steps, $"{job} was over before the two lost each other: it needs more steps");
+        foreach (var node in two)
+            Assert.NotEqual(0, await cluster.EndOfAsync(node));
+        await cluster.UntilCheckpointAsync(job, Steps);
+        Assert.All(others, node => Assert.True(node.Process.IsRunning, $"{node.Name} has ended too: {node.Process}"));
+        await network.HealAsync();
+        await cluster.RestartAsync(two);
+        await SameHash.RequireAsync(File, Steps, await cluster.EndOfAsync(job));
+        Assert.Empty(await cluster.Store.JournalFaultsAsync());
+    }
+
     private async Task SplitAsync(string file, int steps, bool isCoordinators, bool isUnplugged)
     {
         await using var network = await NetworkNamespaces.CreateAsync(5);

@@ -27,6 +27,7 @@ internal sealed class ProcessCluster : IAsyncDisposable
     private ImmutableList<ClusterMember> _nodes = [];
     private readonly List<ClusterMember> _dead = [];
     private readonly List<int> _seeds = [];
+    private readonly Dictionary<string, (string Name, string Value)[]> _environments = [];
     private int _count;
 
     private ProcessCluster(PostgresDatabase store, ClusterPlace place, ITestOutputHelper output) => (_store, _place, _output) = (store, place, output);
@@ -142,10 +143,10 @@ internal sealed class ProcessCluster : IAsyncDisposable
             Bury(node);
     }
 
-    /// <summary>Starts nodes anew that were killed: the same names, ports and directories.</summary>
+    /// <summary>Starts nodes anew that have ended: the same names, ports, directories and variables.</summary>
     public async Task RestartAsync(params ClusterMember[] dead)
     {
-        var starting = dead.Select(node => Launch(node.Name, node.Roles, IndexOf(node), node.Port)).ToArray();
+        var starting = dead.Select(node => Launch(node.Name, node.Roles, IndexOf(node), node.Port, _environments[node.Name])).ToArray();
         await Task.WhenAll(starting.Select(node => node.Process.ReadyAsync()));
         _output.WriteLine($"{Clock} {string.Join(", ", dead.Select(node => node.Name))} started again");
     }
@@ -276,6 +277,7 @@ internal sealed class ProcessCluster : IAsyncDisposable
             ["CLUSTERNET__WORKERS"] = "2",
             ["CLUSTERNET__STORE__POSTGRES"] = _place.StoreOf(_store.ConnectionString),
         };
+        _environments[name] = environment;
         foreach (var (variable, value) in environment)
             settings[variable] = value;
         var node = new ClusterMember(name, roles, host, port, new NodeProcess(_place.LauncherOf(index), _directory.File(name), settings));

@@ -44,7 +44,7 @@ public sealed class Gateways : IAsyncLifetime
 
     internal async Task<GatewayServer> StartAsync(GatewayStore store, Func<GatewaySettings, GatewaySettings>? change = null, IModelServing? serving = null)
     {
-        var settings = new GatewaySettings { Port = 0, Node = "gateway-1", CheckTimeout = ObservedCluster.Patience };
+        var settings = new GatewaySettings { Port = 0, Node = "gateway-1", CheckTimeout = ObservedCluster.Patience, Farewell = TimeSpan.Zero };
         var parts = new GatewayParts(Cluster.System, Cluster, serving ?? new NoModels(), store, ReadJob);
         return await GatewayServer.StartAsync(change is null ? settings : change(settings), parts, log => log.AddProvider(Log));
     }

@@ -11,9 +11,14 @@ internal readonly record struct Handshake(Address Origin, ulong Uid)
     // fields of Akka.Remote's messages: a message is an instruction or a payload, an instruction has a kind and what a handshake says, and that begins with an address
     private const int Instruction = 2, Said = 2, From = 1, Incarnation = 2, SystemName = 1, Host = 2, Port = 3, Protocol = 4;
 
+    // names of hosts have at most 255 characters: what a stranger says is kept
+    private const int MostBytes = 1024;
+
     /// <summary>What a message says of its sender; null where it is no handshake.</summary>
     public static Handshake? Of(ByteString message)
     {
+        if (message.Length > MostBytes)
+            return null;
         try
         {
             if (BytesOf(message, Instruction) is not { } instruction || BytesOf(instruction, Said) is not { } said || BytesOf(said, From) is not { } origin)

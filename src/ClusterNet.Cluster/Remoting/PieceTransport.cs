@@ -11,7 +11,7 @@ namespace ClusterNet.Cluster.Remoting;
 /// <summary>
 /// Akka.Remote's TCP (or TLS) with messages that may be larger than a frame: a list of many models, data with tens of thousands of columns. What fits a frame travels as it is. What does not is cut into <see cref="Pieces"/> and put together again
 /// on the other side, below everything that Akka.Remote knows of messages, so that no actor has to. Frames stay small, and what another thread sends meanwhile, such as the heartbeat of Akka.Remote's own protocol, goes between the pieces; messages wait for those before them.
-/// Tensors do not belong here: they have the lane.
+/// Tensors do not belong here: they have the lane. On the way it sees who connects to whom, which <see cref="Encounters"/> has a say in.
 /// </summary>
 internal sealed class PieceTransport : Transport
 {

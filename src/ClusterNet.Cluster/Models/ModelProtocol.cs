@@ -141,6 +141,9 @@ public static class ModelProtocol
         {
             /// <summary>The question that it answers; 0 where there was none.</summary>
             public long Question { get; init; }
+
+            /// <summary>Versions that answer anywhere; empty where nothing was asked.</summary>
+            public IReadOnlyList<ModelVersionId> Used { get; init; } = [];
         }
     }
 

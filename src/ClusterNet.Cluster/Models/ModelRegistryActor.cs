@@ -42,7 +42,7 @@ internal sealed class ModelRegistryActor : ReceivePersistentActor
             // who numbers its questions asks again
             if (query.Question > 0)
                 _routers[Sender] = (Context.System.Scheduler.MonotonicClock, query.Used);
-            Sender.Tell(new Replies.Table(LastSequenceNr, query.Revision == LastSequenceNr ? null : _state.Entries()) { Question = query.Question });
+            Sender.Tell(new Replies.Table(LastSequenceNr, query.Revision == LastSequenceNr ? null : _state.Entries()) { Question = query.Question, Used = [.. UsedAnywhere()] });
         });
         Command<WeightsProtocol.Deleted>(PartDeleted);
         Command<WeightsProtocol.DeleteFailed>(PartNotDeleted);
@@ -118,6 +118,12 @@ internal sealed class ModelRegistryActor : ReceivePersistentActor
             router.Tell(table);
     }
 
+    private HashSet<ModelVersionId> UsedAnywhere()
+    {
+        ForgetRouters();
+        return [.. _routers.Values.SelectMany(router => router.Used)];
+    }
+
     private void ForgetRouters()
     {
         var now = Context.System.Scheduler.MonotonicClock;
@@ -128,8 +134,7 @@ internal sealed class ModelRegistryActor : ReceivePersistentActor
     private void Delete(Commands.Delete delete)
     {
         var asker = Sender;
-        ForgetRouters();
-        Do(_state.Decide(delete, _routers.Values.SelectMany(router => router.Used).ToHashSet()), reply =>
+        Do(_state.Decide(delete, UsedAnywhere()), reply =>
         {
             if (reply is not Replies.Deleted deleted)
             {

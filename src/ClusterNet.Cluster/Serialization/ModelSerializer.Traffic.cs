@@ -78,7 +78,7 @@ internal sealed partial class ModelSerializer
 
     private static Wire.ModelTable ToWire(Replies.Table table)
     {
-        var wire = new Wire.ModelTable { Revision = table.Revision, Question = table.Question };
+        var wire = new Wire.ModelTable { Revision = table.Revision, Question = table.Question, Used = { table.Used.Select(WireParts.ToWire) } };
         if (table.Models is not { } models)
             return wire;
         wire.Models = new Wire.ModelTable.Types.Entries();
@@ -97,5 +97,6 @@ internal sealed partial class ModelSerializer
         wire.Models?.Entries_.Select(entry => new ModelEntry(entry.Model, [.. entry.Versions], new Dictionary<string, int>(entry.Labels, StringComparer.Ordinal), FromWire(entry.Traffic))).ToArray())
     {
         Question = wire.Question,
+        Used = [.. wire.Used.Select(WireParts.FromWire)],
     };
 }

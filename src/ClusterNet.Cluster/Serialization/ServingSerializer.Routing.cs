@@ -27,7 +27,8 @@ internal sealed partial class ServingSerializer
             { HasOtherBits = w.OtherBits })
         .Add<Commands.Cancel, Wire.ServingCancel>(
             "S:cancel", m => new Wire.ServingCancel { Request = m.Request, Version = m.Version.ToWire() }, w => new Commands.Cancel(w.Request, w.Version.FromWire()))
-        .Add<Commands.Prepare, Wire.ServingVersion>("S:prepare", m => new Wire.ServingVersion { Version = m.Version.ToWire() }, w => new Commands.Prepare(w.Version.FromWire()))
+        .Add<Commands.Prepare, Wire.ServingPrepare>(
+            "S:prepare", m => new Wire.ServingPrepare { Version = m.Version.ToWire(), IfRoom = m.IfRoom }, w => new Commands.Prepare(w.Version.FromWire()) { IfRoom = w.IfRoom })
         .Add<Commands.Release, Wire.ServingVersion>("S:release", m => new Wire.ServingVersion { Version = m.Version.ToWire() }, w => new Commands.Release(w.Version.FromWire()))
         .Add<Replies.Prepared, Wire.ServingPrepared>(
             "S:prepared",

@@ -17,6 +17,9 @@ internal sealed class InferenceHostActor : ReceiveActor
     private readonly Dictionary<ModelVersionId, IActorRef> _versions = [];
     private readonly Dictionary<ModelVersionId, VersionGauge> _gauges = [];
     private readonly Dictionary<ModelVersionId, (long Asked, long Bytes)> _uses = [];
+    /// <summary>The place in the order of use of a version that nobody has asked yet.</summary>
+    private const long NeverAsked = 0;
+
     private readonly Func<ModelVersionId, VersionGauge, Props> _propsFor;
     private readonly HostBounds _bounds;
     private IActorRef? _drained;
@@ -30,7 +33,8 @@ internal sealed class InferenceHostActor : ReceiveActor
         // what is not here has nothing to take out or to let go
         Receive<Commands.Cancel>(cancel => _versions.GetValueOrDefault(cancel.Version)?.Forward(cancel));
         Receive<Commands.Release>(release => _versions.GetValueOrDefault(release.Version)?.Forward(release));
-        Receive<IVersionMessage>(request => ActorOf(request.Version).Forward(request));
+        Receive<Commands.Prepare>(prepare => prepare.IfRoom, PrepareIfRoom);
+        Receive<IVersionMessage>(request => Asked(request.Version).Forward(request));
         Receive<InferenceActor.Takes>(OnTakes);
         Receive<InferenceActor.Retire>(OnRetire);
         Receive<InferenceActor.Drain>(_ => Drain());
@@ -80,9 +84,25 @@ internal sealed class InferenceHostActor : ReceiveActor
             _drained.Tell(new InferenceActor.Drain());
     }
 
-    private IActorRef ActorOf(ModelVersionId version)
+    private IActorRef Asked(ModelVersionId version)
     {
         _uses[version] = (++_asked, _uses.GetValueOrDefault(version).Bytes);
+        return ActorOf(version);
+    }
+
+    private void PrepareIfRoom(Commands.Prepare prepare)
+    {
+        if (!_versions.ContainsKey(prepare.Version) && _versions.Count >= _bounds.MostVersions)
+        {
+            Sender.Tell(new Replies.Prepared(prepare.Version, [NoRoom(prepare.Version)]));
+            return;
+        }
+        _uses.TryAdd(prepare.Version, (NeverAsked, 0));
+        ActorOf(prepare.Version).Forward(prepare);
+    }
+
+    private IActorRef ActorOf(ModelVersionId version)
+    {
         if (_versions.TryGetValue(version, out var actor))
             return actor;
         var gauge = _gauges[version] = new VersionGauge(version);
@@ -94,10 +114,17 @@ internal sealed class InferenceHostActor : ReceiveActor
     /// <summary>A version is loaded: others make room for it.</summary>
     private void OnTakes(InferenceActor.Takes takes)
     {
-        if (!_versions.ContainsKey(takes.Version))
+        if (!Sender.Equals(_versions.GetValueOrDefault(takes.Version)))
             return;
         _uses[takes.Version] = (_uses[takes.Version].Asked, takes.Bytes);
         var (count, bytes) = (_versions.Count, _versions.Keys.Sum(version => _uses[version].Bytes));
+        if (bytes > _bounds.MostBytes && _uses[takes.Version].Asked == NeverAsked && count > 1)
+        {
+            // whoever asked for it if there is room is told so
+            Context.Stop(Sender);
+            Forget(takes.Version);
+            return;
+        }
         foreach (var idle in _versions.Keys.Where(version => version != takes.Version).OrderBy(version => _uses[version].Asked).ToArray())
         {
             if (count <= _bounds.MostVersions && bytes <= _bounds.MostBytes)
@@ -123,6 +150,8 @@ internal sealed class InferenceHostActor : ReceiveActor
             _gauges.Remove(gone);
         TellDrained();
     }
+
+    private static Fault NoRoom(ModelVersionId version) => new(version.ToString(), "the node has no room for it beside what it has loaded");
 
     private void Forget(ModelVersionId version)
     {

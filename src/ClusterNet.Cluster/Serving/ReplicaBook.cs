@@ -68,7 +68,12 @@ internal sealed class ReplicaBook<TNode>(TNode? self)
     }
 
     /// <summary>The one of them that has the least to do; null where none is left.</summary>
-    public TNode? Choose(string model, int replicas, IReadOnlyList<string> placement, IReadOnlySet<TNode>? tried)
+    /// <param name="model">its name</param>
+    /// <param name="replicas">how many; 0 for all</param>
+    /// <param name="placement">names of nodes; empty for any</param>
+    /// <param name="tried">none of these</param>
+    /// <param name="among">one of these; null for any</param>
+    public TNode? Choose(string model, int replicas, IReadOnlyList<string> placement, IReadOnlySet<TNode>? tried, IReadOnlySet<TNode>? among = null)
     {
         TNode? best = null;
         var least = int.MaxValue;
@@ -87,7 +92,7 @@ internal sealed class ReplicaBook<TNode>(TNode? self)
 
         void Consider(TNode node, int outstanding)
         {
-            if (tried?.Contains(node) == true || outstanding > least || (outstanding == least && best is not null && !node.Equals(self)))
+            if (tried?.Contains(node) == true || among?.Contains(node) == false || outstanding > least || (outstanding == least && best is not null && !node.Equals(self)))
                 return;
             (best, least) = (node, outstanding);
         }

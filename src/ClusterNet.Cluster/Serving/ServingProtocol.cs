@@ -70,7 +70,11 @@ public static class ServingProtocol
         public sealed record Cancel(long Request, ModelVersionId Version) : IVersionMessage;
 
         /// <summary>Load and warm up, and stay so for a while. Answered by <see cref="Replies.Prepared"/> when that is done or can't be.</summary>
-        public sealed record Prepare(ModelVersionId Version) : IVersionMessage;
+        public sealed record Prepare(ModelVersionId Version) : IVersionMessage
+        {
+            /// <summary>Whether it is loaded only where no other version has to go for it.</summary>
+            public bool IfRoom { get; init; }
+        }
 
         /// <summary>No more requests come for now: answer what waits and let go.</summary>
         public sealed record Release(ModelVersionId Version) : IVersionMessage;

@@ -70,6 +70,8 @@ internal sealed partial class ServingRouterActor
 
     private void OnPrepared(Replies.Prepared prepared)
     {
+        Heard(prepared.Version, _replicas.All.FirstOrDefault(host => host.Path.Address.Equals(Sender.Path.Address)), prepared.Faults.Count == 0);
+        CatchUp();
         if (!_preparations.TryGetValue(prepared.Version, out var preparation))
             return;
         var host = preparation.Hosts.FirstOrDefault(host => host.Path.Address.Equals(Sender.Path.Address));

@@ -78,15 +78,22 @@ internal sealed partial class ServingRouterActor
         }
     }
 
-    /// <summary>To the node that has the least to do, of those that have not been tried.</summary>
+    /// <summary>To the node that has the least to do, of those that have not been tried, and of those that have the version in memory where any has.</summary>
     private void Send(Pending pending)
     {
-        var settings = _options.Of(pending.Request.Model);
+        var (model, settings) = (pending.Request.Model, _options.Of(pending.Request.Model));
         var standBack = _standBack.GetValueOrDefault(pending.Version);
-        var host = standBack is null ? null : _replicas.Choose(pending.Request.Model, settings.Replicas, settings.Placement, pending.Tried is null ? standBack : [.. pending.Tried, .. standBack]);
+        var excluded = standBack is null ? pending.Tried : pending.Tried is null ? standBack : [.. pending.Tried, .. standBack];
+        IActorRef? host = null;
+        if (_kept.Contains(pending.Version) && _warm.NodesOf(pending.Version) is { Count: > 0 } warm)
+        {
+            // who is to have it no longer answers until one that is to has it
+            host = _replicas.Choose(model, settings.Replicas, settings.Placement, excluded, warm) ?? _replicas.Choose(model, 0, settings.Placement, excluded, warm);
+        }
+        host ??= _replicas.Choose(model, settings.Replicas, settings.Placement, excluded);
         // what nobody else can answer is answered by who stands back
         var takesOtherBits = standBack is not null && host is null;
-        host ??= _replicas.Choose(pending.Request.Model, settings.Replicas, settings.Placement, pending.Tried);
+        host ??= _replicas.Choose(model, settings.Replicas, settings.Placement, pending.Tried);
         if (host is null)
         {
             var (kind, faults, retryAfter) = pending.Failure
@@ -116,6 +123,7 @@ internal sealed partial class ServingRouterActor
             return;
         }
         Leave(pending);
+        Heard(pending.Version, pending.Host, true);
         Ended(pending, null);
         pending.Asker.Tell(served, Self);
         CompareWith(pending, served.Prediction.Outputs);
@@ -144,6 +152,8 @@ internal sealed partial class ServingRouterActor
         // another node may have what this one lacks, or less to do
         if (failed.Kind is FailureKind.Unavailable or FailureKind.LoadFailed or FailureKind.Overloaded && pending.Due > Now)
         {
+            if (failed.Kind != FailureKind.Overloaded)
+                Heard(pending.Version, pending.Host, false);
             pending.Failure = (failed.Kind, failed.Faults, failed.RetryAfter);
             Again(pending);
             return;
@@ -254,7 +264,7 @@ internal sealed partial class ServingRouterActor
             if (_routes.FailureOf(version) is { } reason)
                 failures.Add(version, reason);
         }
-        return new View(_routes.IsKnown, entries, entries.ToDictionary(entry => entry.Model, entry => _routes.SharesOf(entry.Model), StringComparer.Ordinal), failures, new Dictionary<ModelVersionId, ShadowStatistics>(_shadows), [.. _replicas.Usable]);
+        return new View(_routes.IsKnown, entries, entries.ToDictionary(entry => entry.Model, entry => _routes.SharesOf(entry.Model), StringComparer.Ordinal), failures, new Dictionary<ModelVersionId, ShadowStatistics>(_shadows), [.. _replicas.Usable], _hasCaughtUp ? [] : [.. Lacking()]);
     }
 
     /// <summary>A request that is not answered yet.</summary>

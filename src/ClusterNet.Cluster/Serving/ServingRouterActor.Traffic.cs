@@ -98,21 +98,6 @@ internal sealed partial class ServingRouterActor
         }
     }
 
-    /// <summary>What is to be there before anybody asks is loaded, and stays.</summary>
-    private void KeepLoaded()
-    {
-        foreach (var version in KeptLoaded())
-        {
-            var settings = _options.Of(version.Model);
-            foreach (var host in _replicas.ReplicasOf(version.Model, settings.Replicas, settings.Placement))
-                host.Tell(new Commands.Prepare(version), Self);
-        }
-    }
-
-    private IEnumerable<ModelVersionId> KeptLoaded() => _routes.Models
-        .Where(model => _options.Of(model).Preload && _routes.EntryOf(model) is { Traffic.IsUnloaded: false })
-        .SelectMany(model => _routes.SharesOf(model).Select(share => new ModelVersionId(model, share.Version)));
-
     /// <summary>A request that a shadow computes.</summary>
     private sealed class Shadowed(ModelVersionId version, TimeSpan since)
     {

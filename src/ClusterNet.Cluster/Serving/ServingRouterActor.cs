@@ -81,13 +81,15 @@ internal sealed partial class ServingRouterActor : ReceiveActor, IWithTimers
     /// <param name="Failures">why versions do not follow</param>
     /// <param name="Shadows">what was seen of each shadow</param>
     /// <param name="Hosts">of nodes that can be asked</param>
+    /// <param name="Awaited">what was in use when this node joined and is to be in its memory, and is not yet</param>
     public sealed record View(
         bool IsKnown,
         IReadOnlyList<ModelEntry> Models,
         IReadOnlyDictionary<string, IReadOnlyList<(int Version, double Share)>> Shares,
         IReadOnlyDictionary<ModelVersionId, string> Failures,
         IReadOnlyDictionary<ModelVersionId, ShadowStatistics> Shadows,
-        IReadOnlyList<IActorRef> Hosts) : INoSerializationVerificationNeeded;
+        IReadOnlyList<IActorRef> Hosts,
+        IReadOnlyList<ModelVersionId> Awaited) : INoSerializationVerificationNeeded;
 
     /// <inheritdoc/>
     protected override void PreStart()
@@ -119,6 +121,7 @@ internal sealed partial class ServingRouterActor : ReceiveActor, IWithTimers
         _hosts[member.Address] = host;
         _replicas.Add(host, NodeNameRole.Of(member) ?? member.Address.HostPort(), member.Address.ToString());
         PrepareWhatIsWanted();
+        KeepLoaded();
     }
 
     private IActorRef? HostOf(Address address) => _hosts.GetValueOrDefault(address);
@@ -131,6 +134,7 @@ internal sealed partial class ServingRouterActor : ReceiveActor, IWithTimers
         // who comes back at this address may be another machine
         foreach (var nodes in _standBack.Values)
             nodes.Remove(host);
+        _warm.Forget(host);
         SendElsewhere(host);
         ForgetPreparations(host);
     }
@@ -169,7 +173,11 @@ internal sealed partial class ServingRouterActor : ReceiveActor, IWithTimers
         RefuseParked();
     }
 
-    private void AskTable() => _registry.Tell(new ModelProtocol.Queries.GetTable(_routes.Revision) { Question = ++_question, Used = [.. _routes.Used(Now).Union(KeptLoaded())] });
+    private void AskTable()
+    {
+        _usedHere = _routes.Used(Now);
+        _registry.Tell(new ModelProtocol.Queries.GetTable(_routes.Revision) { Question = ++_question, Used = [.. _usedHere.Union(KeptLoaded())] });
+    }
 
     private void OnTable(ModelProtocol.Replies.Table table)
     {
@@ -181,8 +189,15 @@ internal sealed partial class ServingRouterActor : ReceiveActor, IWithTimers
                 _standBack.Remove(gone);
             foreach (var entry in unloaded)
                 Release(entry.Versions.Select(number => new ModelVersionId(entry.Model, number)));
+            _warm.Keep(version => _routes.EntryOf(version.Model)?.Versions.Contains(version.Version) == true);
             ApplySettings();
             PrepareWhatIsWanted();
+        }
+        if (table.Question > 0)
+        {
+            _usedAnywhere = table.Used;
+            if (!_hasCaughtUp)
+                KeepLoaded();
         }
         _answered = Math.Max(_answered, table.Question);
         RouteParked();

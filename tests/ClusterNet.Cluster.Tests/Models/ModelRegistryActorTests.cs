@@ -49,13 +49,15 @@ public sealed class ModelRegistryActorTests : TestKit
         await SayAsync(router, 1, Version);
         await SayAsync(other, 1);
         Assert.Contains("is in use", Assert.Single((await Ask<Replies.Refused>(new Commands.Delete("tumor", 1))).Faults).Message, StringComparison.Ordinal);
-        await SayAsync(router, 2);
+        // the others are told
+        Assert.Equal([Version], await SayAsync(other, 2));
+        Assert.Empty(await SayAsync(router, 2));
         await Ask<Replies.Deleted>(new Commands.Delete("tumor", 1));
 
-        async Task SayAsync(TestProbe asker, long question, params ModelVersionId[] used)
+        async Task<IReadOnlyList<ModelVersionId>> SayAsync(TestProbe asker, long question, params ModelVersionId[] used)
         {
             _registry.Tell(new Queries.GetTable(-1) { Question = question, Used = used }, asker);
-            await asker.ExpectMsgAsync<Replies.Table>();
+            return (await asker.ExpectMsgAsync<Replies.Table>()).Used;
         }
     }
 

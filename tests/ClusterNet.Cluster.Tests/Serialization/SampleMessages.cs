@@ -293,7 +293,7 @@ internal sealed class SampleMessages(IActorRef actor)
         yield return new ModelProtocol.Replies.Refused(Faults);
         yield return new ModelProtocol.Queries.GetTable(-1) { Question = 3 };
         yield return new ModelProtocol.Queries.GetTable(7) { Question = 4, Used = [new ModelVersionId("digits-cnn", 12), new ModelVersionId("tumor", 1)] };
-        yield return new ModelProtocol.Replies.Table(7, null) { Question = 3 };
+        yield return new ModelProtocol.Replies.Table(7, null) { Question = 3, Used = [new ModelVersionId("digits-cnn", 12), new ModelVersionId("tumor", 1)] };
         yield return new ModelProtocol.Replies.Table(7, [new("digits-cnn", [1, 12], new Dictionary<string, int> { ["staging"] = 12 }, Traffic)]);
         yield return new ModelProtocol.Replies.Table(0, []);
         yield return new WeightsPart(Version, new ShardRange(1024, 3), Tensor(1, float.NaN, -0f), new string('a', 64));
@@ -319,6 +319,7 @@ internal sealed class SampleMessages(IActorRef actor)
         yield return new ServingProtocol.Commands.Cancel(7, Version);
         yield return new ServingProtocol.Commands.Withdraw();
         yield return new ServingProtocol.Commands.Prepare(Version);
+        yield return new ServingProtocol.Commands.Prepare(Version) { IfRoom = true };
         yield return new ServingProtocol.Commands.Release(Version);
         yield return new ServingProtocol.Replies.Inferred(7, new ServedPrediction(new Prediction(Version, ["no", "yes"], new[] { 0.5f, 0.5f }), "", TimeSpan.Zero, TimeSpan.Zero));
         yield return new ServingProtocol.Replies.Prepared(Version, []);

@@ -130,6 +130,33 @@ public sealed class InferenceHostActorTests : TestKit
         await AwaitAssertAsync(() => Assert.Equal(20, _model.Disposals));
     }
 
+    [Theory]
+    [InlineData(1, long.MaxValue)]
+    [InlineData(256, 12)]
+    public async Task What_is_loaded_if_there_is_room_takes_nobodys_place_and_gives_its_own(int versions, long bytes)
+    {
+        await Save(First);
+        await Save(Second);
+        var host = Sys.ActorOf(InferenceHostActor.PropsFor((version, gauge) => InferenceActor.PropsFor(version, _registry, _model.Loader, new ServingSettings(), gauge), new HostBounds(versions, bytes)));
+        async Task<IReadOnlyList<Fault>> PrepareAsync(ModelProtocol.StoredVersion stored)
+        {
+            host.Tell(new Commands.Prepare(stored.Version.Id) { IfRoom = true }, TestActor);
+            var prepared = await ExpectMsgAsync<Replies.Prepared>();
+            Assert.Equal(stored.Version.Id, prepared.Version);
+            return prepared.Faults;
+        }
+
+        Assert.Empty(await PrepareAsync(First));
+        Assert.NotEmpty(await PrepareAsync(Second));
+        Assert.NotEmpty(await PrepareAsync(Second));
+        Assert.Equal((1, 0), (_model.Loads, _model.Disposals));
+        // one that is asked does
+        Assert.Equal(Second.Version.Id, (await Predict<Prediction>(host, Second)).Version);
+        await AwaitAssertAsync(() => Assert.Equal((2, 1), (_model.Loads, _model.Disposals)));
+        Assert.NotEmpty(await PrepareAsync(First));
+        Assert.Equal(2, _model.Loads);
+    }
+
     private async Task Save(ModelProtocol.StoredVersion stored)
     {
         var probe = CreateTestProbe();

@@ -78,5 +78,6 @@ public class ModelServingTests : TestKit
         new Dictionary<string, IReadOnlyList<(int Version, double Share)>>(),
         new Dictionary<ModelVersionId, string>(),
         new Dictionary<ModelVersionId, ShadowStatistics>(),
+        [],
         []);
 }

@@ -31,7 +31,7 @@ public sealed class ServingRouterActorTests : TestKit
     {
         _registry = CreateTestProbe();
         _host = CreateTestProbe();
-        _host.IgnoreMessages<Queries.GetStatus>(_ => true);
+        _host.IgnoreMessages<object>(message => message is Queries.GetStatus or Commands.Prepare { IfRoom: true });
     }
 
     [Fact]
@@ -220,6 +220,94 @@ public sealed class ServingRouterActorTests : TestKit
         Assert.Contains("4 of 4 requests to '2' failed", set.Reason, StringComparison.Ordinal);
     }
 
+    [Fact]
+    public async Task A_node_that_joins_loads_what_is_in_use_while_the_others_answer()
+    {
+        var router = await RouterAsync();
+        await TableAsync(router, Entry([1]));
+        await AnswersAsync(router, 1);
+        using var other = new OtherNode(this);
+        await other.JoinAsync();
+        Assert.Equal(new Commands.Prepare(new("m", 1)) { IfRoom = true }, await other.Asked.FishForMessageAsync(message => message is Commands.Prepare));
+        for (var i = 0; i < 3; i++)
+        {
+            // both are asked when both have it: the one that has less to do
+            var (first, second) = (Ask(router, new PredictRequest("m", Input)), Ask(router, new PredictRequest("m", Input)));
+            var infers = new[] { await _host.ExpectMsgAsync<Queries.Infer>(), await _host.ExpectMsgAsync<Queries.Infer>() };
+            foreach (var infer in infers)
+                _host.Send(router, new Replies.Inferred(infer.Request, Served(1, 1)));
+            await first.ExpectMsgAsync<ServedPrediction>();
+            await second.ExpectMsgAsync<ServedPrediction>();
+        }
+        other.Say(new Replies.Prepared(new("m", 1), []));
+        await AwaitAssertAsync(async () =>
+        {
+            var askers = new[] { Ask(router, new PredictRequest("m", Input)), Ask(router, new PredictRequest("m", Input)) };
+            var own = await _host.ExpectMsgAsync<Queries.Infer>();
+            _host.Send(router, new Replies.Inferred(own.Request, Served(1, 1)));
+            var infer = (Queries.Infer)await other.Asked.FishForMessageAsync(message => message is Queries.Infer, TimeSpan.FromMilliseconds(500));
+            other.Say(new Replies.Inferred(infer.Request, Served(1, 2)));
+            foreach (var asker in askers)
+                await asker.ExpectMsgAsync<ServedPrediction>();
+        });
+    }
+
+    [Fact]
+    public async Task A_node_that_is_to_have_a_model_from_now_on_gets_requests_when_it_has_it()
+    {
+        var router = await RouterAsync(Options with { Defaults = new() { Replicas = 1 } });
+        using var other = new OtherNode(this);
+        // a model that belongs to the other node as soon as that is there
+        var nodes = new ReplicaBook<string>(null);
+        foreach (var address in new[] { Akka.Cluster.Cluster.Get(Sys).SelfAddress.ToString(), other.Address })
+            nodes.Add(address, "", address);
+        var model = Enumerable.Range(0, 1000).Select(number => $"m{number}").First(name => nodes.ReplicasOf(name, 1, [])[0] == other.Address);
+        await TableAsync(router, Entry([1]) with { Model = model });
+        await AnsweredHereAsync();
+        await other.JoinAsync();
+        await other.Asked.FishForMessageAsync(message => message is Commands.Prepare);
+        await AnsweredHereAsync();
+        other.Say(new Replies.Prepared(new(model, 1), []));
+        await AwaitAssertAsync(async () =>
+        {
+            Ask(router, new PredictRequest(model, Input));
+            await other.Asked.FishForMessageAsync(message => message is Queries.Infer, TimeSpan.FromMilliseconds(500));
+        });
+
+        async Task AnsweredHereAsync()
+        {
+            var asker = Ask(router, new PredictRequest(model, Input));
+            _host.Send(router, new Replies.Inferred((await _host.ExpectMsgAsync<Queries.Infer>()).Request, Served(1, 1)));
+            await asker.ExpectMsgAsync<ServedPrediction>();
+        }
+    }
+
+    [Fact]
+    public async Task A_node_that_starts_has_caught_up_when_it_has_what_is_in_use()
+    {
+        var router = await RouterAsync();
+        await TableAsync(router, Entry([1, 2], ("production", 2)), new ModelVersionId("m", 2), new ModelVersionId("m", 1), new ModelVersionId("gone", 1));
+        Assert.Equal([new ModelVersionId("m", 2)], await AwaitedAsync());
+        _host.Send(router, new Replies.Prepared(new("m", 2), []));
+        Assert.Empty(await AwaitedAsync());
+        // what comes to be in use later is loaded and does not count
+        await PushAsync(router, Entry([1, 2], ("production", 2), ("staging", 1)));
+        Ask(router, new PredictRequest("m", Input) { Version = "staging" });
+        await _host.ExpectMsgAsync<Queries.Infer>();
+        Assert.Empty(await AwaitedAsync());
+
+        async Task<IReadOnlyList<ModelVersionId>> AwaitedAsync() => (await router.Ask<ServingRouterActor.View>(new ServingRouterActor.GetView())).Awaited;
+    }
+
+    [Fact]
+    public async Task A_version_that_can_not_be_loaded_keeps_no_node_from_having_caught_up()
+    {
+        var router = await RouterAsync();
+        await TableAsync(router, Entry([1]), new ModelVersionId("m", 1));
+        _host.Send(router, new Replies.Prepared(new("m", 1), [new Fault("m:1", "damaged")]));
+        Assert.Empty((await router.Ask<ServingRouterActor.View>(new ServingRouterActor.GetView())).Awaited);
+    }
+
     private static ModelInput Input => new ModelInput.Raw(FakeModel.Rows("0.5"));
 
     private static ServedPrediction Served(int version, params float[] outputs) => new(new Prediction(new("m", version), [], outputs), "", TimeSpan.Zero, TimeSpan.Zero);
@@ -228,22 +316,22 @@ public sealed class ServingRouterActorTests : TestKit
         new("m", versions, labels.ToDictionary(label => label.Label, label => label.Version), TrafficSpec.Default);
 
     /// <summary>A router on a node that is up, with the probe as its own host.</summary>
-    private async Task<IActorRef> RouterAsync()
+    private async Task<IActorRef> RouterAsync(ServingOptions? options = null)
     {
         var cluster = Akka.Cluster.Cluster.Get(Sys);
         await cluster.JoinAsync(cluster.SelfAddress);
-        var router = Sys.ActorOf(ServingRouterActor.PropsFor(_registry, _host, Options, () => _draw));
+        var router = Sys.ActorOf(ServingRouterActor.PropsFor(_registry, _host, options ?? Options, () => _draw));
         await AwaitAssertAsync(async () => Assert.Single((await router.Ask<ServingRouterActor.View>(new ServingRouterActor.GetView())).Hosts));
         return router;
     }
 
     /// <summary>Answers the router's latest question.</summary>
-    private async Task TableAsync(IActorRef router, ModelEntry entry)
+    private async Task TableAsync(IActorRef router, ModelEntry entry, params ModelVersionId[] used)
     {
         // a question that is asked from now on can't be behind what the test sent before
         await router.Ask<ServingRouterActor.View>(new ServingRouterActor.GetView());
         var question = (ModelProtocol.Queries.GetTable)await _registry.FishForMessageAsync(message => message is ModelProtocol.Queries.GetTable && !_registry.HasMessages);
-        router.Tell(new ModelProtocol.Replies.Table(question.Revision + 1, [entry]) { Question = question.Question }, _registry);
+        router.Tell(new ModelProtocol.Replies.Table(question.Revision + 1, [entry]) { Question = question.Question, Used = used }, _registry);
     }
 
     private async Task PushAsync(IActorRef router, ModelEntry entry)
@@ -266,5 +354,48 @@ public sealed class ServingRouterActorTests : TestKit
         Assert.Equal(version, infer.Version.Version);
         _host.Reply(new Replies.Inferred(infer.Request, Served(version, 1)));
         await asker.ExpectMsgAsync<ServedPrediction>();
+    }
+
+    /// <summary>Another inference node: what its host is asked, and what it says.</summary>
+    private sealed class OtherNode : IDisposable
+    {
+        private readonly ServingRouterActorTests _test;
+        private readonly ActorSystem _system;
+        private readonly IActorRef _host;
+
+        public OtherNode(ServingRouterActorTests test)
+        {
+            _test = test;
+            Asked = test.CreateTestProbe();
+            _system = ActorSystem.Create(test.Sys.Name, Clustered);
+            _host = _system.ActorOf(Props.Create(() => new Host(Asked)), InferenceHostActor.Name);
+        }
+
+        public TestProbe Asked { get; }
+
+        public string Address => Akka.Cluster.Cluster.Get(_system).SelfAddress.ToString();
+
+        public Task JoinAsync() => Akka.Cluster.Cluster.Get(_system).JoinAsync(Akka.Cluster.Cluster.Get(_test.Sys).SelfAddress);
+
+        public void Say(object message) => _host.Tell(new Word(message));
+
+        public void Dispose() => _system.Dispose();
+
+        private sealed record Word(object Message);
+
+        private sealed class Host : ReceiveActor
+        {
+            private IActorRef? _router;
+
+            public Host(IActorRef asked)
+            {
+                Receive<Word>(word => _router!.Tell(word.Message, Self));
+                ReceiveAny(message =>
+                {
+                    _router = Sender;
+                    asked.Tell(message);
+                });
+            }
+        }
     }
 }

@@ -87,8 +87,11 @@ internal sealed partial class InferenceActor : ReceiveActor, IWithTimers
     /// <summary>To the host: nothing is left to do here. Answered by <see cref="Drain"/> once no more requests are sent here.</summary>
     public sealed record Retire(ModelVersionId Version) : INoSerializationVerificationNeeded;
 
-    /// <summary>To the host: it takes so much to have this version in memory.</summary>
+    /// <summary>To the host: it takes so much to have this version in memory. Answered by <see cref="Room"/>, or the actor is stopped.</summary>
     public sealed record Takes(ModelVersionId Version, long Bytes) : INoSerializationVerificationNeeded;
+
+    /// <summary>From the host: there is room for it.</summary>
+    public sealed record Room : INoSerializationVerificationNeeded;
 
     /// <summary>From the host: no more requests come; stop when those that wait are answered.</summary>
     public sealed record Drain : INoSerializationVerificationNeeded;
@@ -124,7 +127,10 @@ internal sealed partial class InferenceActor : ReceiveActor, IWithTimers
         Receive<ModelProtocol.Replies.Found>(found =>
         {
             _firstArithmetic = found.Arithmetic;
-            Load(found.Stored);
+            _stored = found.Stored;
+            _gauge.Is(ServingState.Loading);
+            Context.Parent.Tell(new Takes(_version, (long)found.Stored.Version.Parameters * sizeof(float)));
+            Become(WaitingForRoom);
         });
         Receive<Tick>(tick => tick == Tick.Check, _ =>
         {
@@ -133,6 +139,12 @@ internal sealed partial class InferenceActor : ReceiveActor, IWithTimers
             else
                 Fail(FailureKind.LoadFailed, [new Fault(_version.ToString(), "the registry of models does not answer: try again")]);
         });
+        AcceptWhileLoading();
+    }
+
+    private void WaitingForRoom()
+    {
+        Receive<Room>(_ => Load());
         AcceptWhileLoading();
     }
 
@@ -173,7 +185,10 @@ internal sealed partial class InferenceActor : ReceiveActor, IWithTimers
     private void AcceptWhileLoading()
     {
         Receive<Commands.Cancel>(Cancel);
-        Receive<Commands.Prepare>(_ => _preparing.Add(Sender));
+        Receive<Commands.Prepare>(_ =>
+        {
+            _preparing.Add(Sender);
+        });
         Receive<Commands.Release>(_ => { });
         Receive<IVersionMessage>(Enqueue);
         Receive<Tick>(tick => tick == Tick.Due, _ => Expire());
@@ -239,13 +254,11 @@ internal sealed partial class InferenceActor : ReceiveActor, IWithTimers
 
     private void Find() => _registry.Tell(new ModelProtocol.Queries.Find(_version.Model, _version.Version));
 
-    private void Load(ModelProtocol.StoredVersion stored)
+    private void Load()
     {
-        _stored = stored;
         _gauge.Is(ServingState.Loading);
-        Context.Parent.Tell(new Takes(_version, (long)stored.Version.Parameters * sizeof(float)));
         _loaded.Clear();
-        foreach (var part in stored.Parts)
+        foreach (var part in _stored!.Parts)
             _loading.Add(Context.Watch(Context.ActorOf(WeightsPartActor.PropsForLoad(_version, part))), part);
         Become(Loading);
     }
@@ -263,7 +276,7 @@ internal sealed partial class InferenceActor : ReceiveActor, IWithTimers
     {
         _log.Error("The computation of {Version} failed, it is loaded again: {Reason}", _version, _crash);
         AnswerRunning(FailureKind.ComputeFailed, [new Fault(_version.ToString(), $"the computation failed: {_crash}")]);
-        Load(_stored!);
+        Load();
     }
 
     private void Check()

@@ -111,14 +111,18 @@ internal sealed class InferenceHostActor : ReceiveActor
         return actor;
     }
 
-    /// <summary>A version is loaded: others make room for it.</summary>
+    /// <summary>A version is to be loaded: others make room for it.</summary>
     private void OnTakes(InferenceActor.Takes takes)
     {
         if (!Sender.Equals(_versions.GetValueOrDefault(takes.Version)))
+        {
+            // it answers what it was asked before, and is gone
+            Sender.Tell(new InferenceActor.Room());
             return;
+        }
         _uses[takes.Version] = (_uses[takes.Version].Asked, takes.Bytes);
         var (count, bytes) = (_versions.Count, _versions.Keys.Sum(version => _uses[version].Bytes));
-        if (bytes > _bounds.MostBytes && _uses[takes.Version].Asked == NeverAsked && count > 1)
+        if (bytes > _bounds.MostBytes && count > 1 && _uses[takes.Version].Asked == NeverAsked)
         {
             // whoever asked for it if there is room is told so
             Context.Stop(Sender);
@@ -128,10 +132,11 @@ internal sealed class InferenceHostActor : ReceiveActor
         foreach (var idle in _versions.Keys.Where(version => version != takes.Version).OrderBy(version => _uses[version].Asked).ToArray())
         {
             if (count <= _bounds.MostVersions && bytes <= _bounds.MostBytes)
-                return;
+                break;
             _versions[idle].Tell(new Commands.Release(idle));
             (count, bytes) = (count - 1, bytes - _uses[idle].Bytes);
         }
+        Sender.Tell(new InferenceActor.Room());
     }
 
     /// <summary>From here on requests go to a new actor; those sent before are ahead of the answer, so none is lost.</summary>

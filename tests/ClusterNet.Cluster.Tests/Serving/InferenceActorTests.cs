@@ -375,6 +375,20 @@ public sealed class InferenceActorTests : TestKit
     }
 
     [Fact]
+    public async Task Who_asks_again_while_it_is_being_loaded_waits_like_all_others()
+    {
+        await SaveWeights();
+        var probe = CreateTestProbe();
+        var actor = Start(new ServingSettings());
+        await _registry.ExpectMsgAsync<ModelProtocol.Queries.Find>();
+        for (var i = 0; i < 3; i++)
+            actor.Tell(new Commands.Prepare(Version), probe);
+        _registry.Send(actor, new ModelProtocol.Replies.Found(Stored) { Arithmetic = _model.Arithmetic });
+        Assert.Empty((await probe.ExpectMsgAsync<Replies.Prepared>()).Faults);
+        Assert.Equal(1, _model.Loads);
+    }
+
+    [Fact]
     public async Task A_version_that_is_loaded_is_looked_for_and_not_fetched_again()
     {
         await SaveWeights();
@@ -490,8 +504,18 @@ public sealed class InferenceActorTests : TestKit
         return actor;
     }
 
-    private IActorRef Start(ServingSettings settings, ServedModelLoader? loader = null) =>
-        Sys.ActorOf(InferenceActor.PropsFor(Version, _registry, loader ?? _model.Loader, settings));
+    /// <summary>A version whose host has room for it.</summary>
+    private IActorRef Start(ServingSettings settings, ServedModelLoader? loader = null)
+    {
+        var host = CreateTestProbe();
+        host.SetAutoPilot(new DelegateAutoPilot((sender, message) =>
+        {
+            if (message is InferenceActor.Takes)
+                sender.Tell(new InferenceActor.Room(), host);
+            return AutoPilot.KeepRunning;
+        }));
+        return host.ChildActorOf(InferenceActor.PropsFor(Version, _registry, loader ?? _model.Loader, settings));
+    }
 
     private void AnswerFinds(ModelProtocol.StoredVersion? stored = null) => _registry.SetAutoPilot(new DelegateAutoPilot((sender, message) =>
     {

@@ -13,13 +13,13 @@ internal sealed class DataDirectory : IDisposable
     public string Path => System.IO.Path.Combine(_folder.FullName, "data");
 
     /// <summary>What the program wrote to its log.</summary>
-    public string Log
+    public string Log => LogIn(Path);
+
+    /// <summary>What a program wrote to its log whose store is in this folder.</summary>
+    public static string LogIn(string path)
     {
-        get
-        {
-            var logs = System.IO.Path.Combine(Path, "logs");
-            return Directory.Exists(logs) ? string.Join('\n', Directory.GetFiles(logs).Select(ReadShared)) : "no log";
-        }
+        var logs = System.IO.Path.Combine(path, "logs");
+        return Directory.Exists(logs) ? string.Join('\n', Directory.GetFiles(logs).Select(ReadShared)) : "no log";
     }
 
     /// <summary>The path of a file beside the store.</summary>

@@ -1,8 +1,13 @@
 using System.Net;
 using System.Text.Json;
 using System.Text.RegularExpressions;
+using Akka.Actor;
+using Akka.Hosting;
 using ClusterNet.Cluster.Hosting;
+using ClusterNet.Cluster.Models;
+using ClusterNet.Cluster.Serving;
 using ClusterNet.Cluster.Tests;
+using ClusterNet.Core.Jobs;
 
 namespace ClusterNet.Gateway.Tests;
 
@@ -52,6 +57,23 @@ public sealed partial class EndpointTests
         await observed.Cluster.System.Terminate();
         Assert.Equal(HttpStatusCode.ServiceUnavailable, (await GetAsync(http, "/health/ready")).Status);
         Assert.Equal(HttpStatusCode.ServiceUnavailable, (await GetAsync(http, "/health/live")).Status);
+    }
+
+    [Fact]
+    public async Task A_node_that_loads_what_is_in_use_is_not_ready_yet()
+    {
+        await using var observed = await ObservedCluster.StartAsync();
+        var system = observed.Cluster.System;
+        await using var endpoints = await NodeEndpoints.StartAsync(Settings, system);
+        using var http = new HttpClient { BaseAddress = endpoints.Address };
+        await UntilAsync(http, "/health/ready", HttpStatusCode.OK);
+        var router = ActorRegistry.For(system).Get<ServingRouter>();
+        ActorRegistry.For(system).Register<ServingRouter>(system.ActorOf(Props.Create(() => new Loading(new ModelVersionId("tumor", 3)))), overwrite: true);
+        var (status, body) = await GetAsync(http, "/health/ready");
+        Assert.Equal(HttpStatusCode.ServiceUnavailable, status);
+        Assert.Contains("being loaded: tumor:3", body.GetProperty("checks").GetProperty("placement").GetProperty("reason").GetString(), StringComparison.Ordinal);
+        ActorRegistry.For(system).Register<ServingRouter>(router, overwrite: true);
+        await UntilAsync(http, "/health/ready", HttpStatusCode.OK);
     }
 
     [Fact]
@@ -122,4 +144,17 @@ public sealed partial class EndpointTests
     // the text format 0.0.4: comments, or name{labels} value [timestamp]
     [GeneratedRegex("""^(# .*|[a-zA-Z_:][a-zA-Z0-9_:]*(\{([a-zA-Z_][a-zA-Z0-9_]*="([^"\\]|\\.)*",?)*\})? (NaN|[+-]Inf|-?[0-9.eE+-]+)( -?[0-9]+)?)$""")]
     private static partial Regex Exposition();
+
+    /// <summary>A router whose node has not loaded everything yet.</summary>
+    private sealed class Loading : ReceiveActor
+    {
+        public Loading(ModelVersionId awaited) => Receive<ServingRouterActor.GetView>(_ => Sender.Tell(new ServingRouterActor.View(
+            true,
+            Array.Empty<ModelEntry>(),
+            new Dictionary<string, IReadOnlyList<(int Version, double Share)>>(),
+            new Dictionary<ModelVersionId, string>(),
+            new Dictionary<ModelVersionId, ShadowStatistics>(),
+            Array.Empty<IActorRef>(),
+            new[] { awaited })));
+    }
 }

@@ -24,9 +24,6 @@ public interface IModelServing
     /// <exception cref="PredictionException">there is no such version</exception>
     Task<ServedVersion> VersionAsync(string model, string? version, CancellationToken cancel = default);
 
-    /// <summary>The versions that were in use when this node joined, and that it is to have in memory and has not yet. Once there were none, there are none any more.</summary>
-    Task<IReadOnlyList<ModelVersionId>> AwaitedAsync(CancellationToken cancel = default);
-
     /// <summary>Loads and warms a model up on the nodes that are to have it; done when it is ready.</summary>
     /// <exception cref="PredictionException">it can't be loaded, and why</exception>
     Task LoadAsync(string model, CancellationToken cancel = default);

@@ -171,6 +171,7 @@ internal sealed partial class InferenceActor : ReceiveActor, IWithTimers
             CompareArithmetic(_firstArithmetic);
             _since = Now;
             _gauge.Is(_draining ? ServingState.Draining : ServingState.Ready);
+            _log.Info("{Version} is loaded", _version);
             Become(Serving);
             TellPrepared([]);
             _delay.Reset();

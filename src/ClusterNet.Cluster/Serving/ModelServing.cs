@@ -79,10 +79,6 @@ internal sealed class ModelServing(IActorRef router, IActorRef registry, Serving
     }
 
     /// <inheritdoc/>
-    public async Task<IReadOnlyList<ModelVersionId>> AwaitedAsync(CancellationToken cancel = default) =>
-        (await AskAsync<ServingRouterActor.View>(router, new ServingRouterActor.GetView(), StatusTime, cancel).ConfigureAwait(false)).Awaited;
-
-    /// <inheritdoc/>
     public async Task LoadAsync(string model, CancellationToken cancel = default)
     {
         ArgumentNullException.ThrowIfNull(model);

@@ -12,7 +12,7 @@ namespace ClusterNet.Gateway.Health;
 
 /// <summary>
 /// What the node's roles say must run here does: worker host, inference host, and the regions of jobs and parameter shards, which know who places their shards (the answer to the question where regions
-/// are comes from there).
+/// are comes from there). An inference node has in memory what was in use when it joined.
 /// </summary>
 internal sealed class PlacementCheck(ActorSystem system, IReadOnlyList<string> roles, TimeSpan timeout) : IHealthCheck
 {
@@ -25,7 +25,8 @@ internal sealed class PlacementCheck(ActorSystem system, IReadOnlyList<string> r
             RegionAsync<JobRegion>(actors, Roles.Coordinator, "jobs", cancellationToken),
             RegionAsync<ParameterRegion>(actors, Roles.Parameters, "parameter shards", cancellationToken),
             HostAsync<WorkerHost>(actors, Roles.Worker, "workers", cancellationToken),
-            HostAsync<InferenceHost>(actors, Roles.Inference, "inference", cancellationToken)).ConfigureAwait(false);
+            HostAsync<InferenceHost>(actors, Roles.Inference, "inference", cancellationToken),
+            ServingAsync(actors, cancellationToken)).ConfigureAwait(false);
         var wrong = faults.OfType<string>().ToArray();
         return wrong.Length == 0
             ? HealthCheckResult.Healthy(roles.Count == 0 ? "the node has no role" : $"started: {string.Join(", ", roles)}")
@@ -46,6 +47,26 @@ internal sealed class PlacementCheck(ActorSystem system, IReadOnlyList<string> r
         catch (AskTimeoutException)
         {
             return $"{what} are not placed yet: their coordinator does not answer";
+        }
+    }
+
+    /// <summary>Whether the node has in memory what was in use when it joined: who asks it from then on waits for no model.</summary>
+    private async Task<string?> ServingAsync(ActorRegistry actors, CancellationToken cancel)
+    {
+        if (!roles.Contains(Roles.Inference))
+            return null;
+        if (!actors.TryGet<ServingRouter>(out var router))
+            return "the router of predictions is not started";
+        try
+        {
+            var view = await router.Ask<ServingRouterActor.View>(new ServingRouterActor.GetView(), timeout, cancel).ConfigureAwait(false);
+            if (!view.IsKnown)
+                return "the registry of models has not answered yet";
+            return view.Awaited.Count == 0 ? null : $"models that are in use are being loaded: {string.Join(", ", view.Awaited)}";
+        }
+        catch (AskTimeoutException)
+        {
+            return "the router of predictions does not answer";
         }
     }
 

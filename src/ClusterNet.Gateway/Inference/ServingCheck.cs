@@ -3,7 +3,7 @@ using Microsoft.Extensions.Diagnostics.HealthChecks;
 
 namespace ClusterNet.Gateway.Inference;
 
-/// <summary>Whether the cluster says what models there are, and those that are to be loaded before anybody asks are: of each that is registered, a version that answers; and what was in use when the node joined is in its memory, where it is to be. All others say for themselves whether they are ready.</summary>
+/// <summary>Whether the cluster says what models there are, and those that are to be loaded before anybody asks are: of each that is registered, a version that answers. All others say for themselves whether they are ready.</summary>
 /// <param name="serving">the models</param>
 /// <param name="settings">patience</param>
 internal sealed class ServingCheck(IModelServing serving, InferenceSettings settings) : IHealthCheck
@@ -30,8 +30,6 @@ internal sealed class ServingCheck(IModelServing serving, InferenceSettings sett
                 .Select(model => $"{model.Key} ({model.First(version => version.Share > 0).State.ToString().ToLowerInvariant()})").ToArray();
             if (lacking.Length > 0)
                 return HealthCheckResult.Unhealthy($"models that are to be there from the start are not loaded yet: {string.Join(", ", lacking)}");
-            if (await serving.AwaitedAsync(patience.Token).ConfigureAwait(false) is { Count: > 0 } awaited)
-                return HealthCheckResult.Unhealthy($"what is in use in the cluster is being loaded here: {string.Join(", ", awaited)}");
             return HealthCheckResult.Healthy($"{versions.Count(version => version.State == ServingState.Ready)} of {versions.Count} versions are loaded");
         }
         catch (PredictionException failure)

@@ -73,6 +73,9 @@ internal sealed class ProcessCluster : IAsyncDisposable
     /// <summary>A node more, which has only begun to join.</summary>
     public ClusterMember BeginToAdd(string roles, params (string Name, string Value)[] environment) => LaunchNew(roles, FreePorts(1)[0], environment);
 
+    /// <summary>What a node has written to its log so far.</summary>
+    public string LogOf(ClusterMember node) => DataDirectory.LogIn(_directory.File(node.Name));
+
     /// <summary>SIGKILL.</summary>
     public async Task KillAsync(ClusterMember node)
     {

@@ -80,11 +80,6 @@ internal sealed class FakeServing : IModelServing
     public Task<ServedVersion> VersionAsync(string model, string? version, CancellationToken cancel = default) =>
         Lookup is { } failure ? Task.FromException<ServedVersion>(failure) : Task.FromResult(Find(model, version));
 
-    /// <summary>See <see cref="AwaitedAsync"/>.</summary>
-    public IReadOnlyList<ModelVersionId> Awaited { get; set; } = [];
-
-    public Task<IReadOnlyList<ModelVersionId>> AwaitedAsync(CancellationToken cancel = default) => Task.FromResult(Awaited);
-
     public Task LoadAsync(string model, CancellationToken cancel = default) => SetAsync(model, ServingState.Ready);
 
     public Task UnloadAsync(string model, CancellationToken cancel = default) => SetAsync(model, ServingState.Unloaded);

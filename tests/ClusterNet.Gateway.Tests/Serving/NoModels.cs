@@ -1,7 +1,6 @@
 using ClusterNet.Cluster.Models;
 using ClusterNet.Cluster.Serving;
 using ClusterNet.Core.Faults;
-using ClusterNet.Core.Jobs;
 
 namespace ClusterNet.Gateway.Tests.Serving;
 
@@ -14,8 +13,6 @@ internal sealed class NoModels : IModelServing
         model is null ? Task.FromResult<IReadOnlyList<ServedVersion>>([]) : throw Nothing(model);
 
     public Task<ServedVersion> VersionAsync(string model, string? version, CancellationToken cancel = default) => throw Nothing(model);
-
-    public Task<IReadOnlyList<ModelVersionId>> AwaitedAsync(CancellationToken cancel = default) => Task.FromResult<IReadOnlyList<ModelVersionId>>([]);
 
     public Task LoadAsync(string model, CancellationToken cancel = default) => throw Nothing(model);
 

@@ -115,20 +115,4 @@ public sealed class TrafficTests(Gateways gateways) : IClassFixture<Gateways>
         await serving.LoadAsync(FakeServing.Arrays);
         Assert.Equal(HttpStatusCode.OK, await ReadyAsync());
     }
-
-    [Fact]
-    public async Task It_is_not_ready_while_what_is_in_use_elsewhere_is_being_loaded_here()
-    {
-        var serving = new FakeServing { Awaited = [new("tumor", 3)] };
-        await using var server = await gateways.StartAsync(gateways.NewStore(), settings => settings, serving);
-        using var http = new HttpClient { BaseAddress = server.Address };
-        foreach (var place in new[] { "/v2/health/ready", "/health/ready" })
-        {
-            using var response = await http.GetAsync(new Uri(place, UriKind.Relative));
-            Assert.Equal(HttpStatusCode.ServiceUnavailable, response.StatusCode);
-            Assert.Contains("being loaded here: tumor:3", await response.Content.ReadAsStringAsync(), StringComparison.Ordinal);
-        }
-        serving.Awaited = [];
-        Assert.Equal(HttpStatusCode.OK, (await http.GetAsync(new Uri("/v2/health/ready", UriKind.Relative))).StatusCode);
-    }
 }

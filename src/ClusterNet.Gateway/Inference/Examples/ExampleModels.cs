@@ -1,6 +1,5 @@
 using ClusterNet.Cluster.Models;
 using ClusterNet.Cluster.Serving;
-using ClusterNet.Core.Jobs;
 
 namespace ClusterNet.Gateway.Inference.Examples;
 
@@ -45,9 +44,6 @@ internal sealed class ExampleModels(IModelServing models, TimeProvider time) : I
     /// <inheritdoc/>
     public Task<ServedVersion> VersionAsync(string model, string? version, CancellationToken cancel = default) =>
         OrExampleAsync(model, version, () => models.VersionAsync(model, version, cancel), example => example.Version);
-
-    /// <inheritdoc/>
-    public Task<IReadOnlyList<ModelVersionId>> AwaitedAsync(CancellationToken cancel = default) => models.AwaitedAsync(cancel);
 
     /// <inheritdoc/>
     public Task LoadAsync(string model, CancellationToken cancel = default) => OrExampleAsync(model, null, () => Done(models.LoadAsync(model, cancel)), example => Done(example.Load, null));

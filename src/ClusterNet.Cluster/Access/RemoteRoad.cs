@@ -58,7 +58,7 @@ internal sealed class RemoteRoad : IClusterRoad, IAsyncDisposable
         }
         var otherTls = tls is null ? "it wants TLS (give --tls-certificate, --tls-key and --tls-authorities)" : "its authorities do not know this certificate";
         throw new ClusterException(
-            $"what listens at {address} does not answer as a ClusterNet node: it is another program, {otherTls}, or it goes by another name there (use the address that its 'is ready at' line says)");
+            $"what listens at {address} does not answer as a ClusterNet node: it stands still, it is another program, {otherTls}, or it goes by another name there (use the address that its 'is ready at' line says)");
     }
 
     public Task<object> AskAsync(object message, TimeSpan patience, CancellationToken cancel) => _client.Ask<object>(ToAccess(message), patience, cancel);

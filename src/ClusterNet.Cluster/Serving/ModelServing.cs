@@ -27,6 +27,9 @@ internal sealed class ModelServing(IActorRef router, IActorRef registry, Serving
     private static readonly TimeSpan RegistrySoon = TimeSpan.FromMilliseconds(500);
     private static readonly TimeSpan RegistryTime = TimeSpan.FromSeconds(20);
     private static readonly TimeSpan StatusTime = TimeSpan.FromSeconds(2);
+
+    // with the above less than a gateway's check of readiness takes: a node that stands still, and that nobody knows of yet, makes no other one unready
+    private static readonly TimeSpan HostTime = TimeSpan.FromSeconds(1);
     private static readonly TimeSpan LoadTime = TimeSpan.FromMinutes(5);
 
     // versions never change
@@ -225,7 +228,7 @@ internal sealed class ModelServing(IActorRef router, IActorRef registry, Serving
         {
             try
             {
-                return (await host.Ask<Replies.Status>(new Queries.GetStatus(), StatusTime, cancel).ConfigureAwait(false)).Versions;
+                return (await host.Ask<Replies.Status>(new Queries.GetStatus(), HostTime, cancel).ConfigureAwait(false)).Versions;
             }
             catch (AskTimeoutException)
             {

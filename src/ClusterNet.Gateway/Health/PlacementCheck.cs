@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using Akka.Actor;
 using Akka.Cluster.Sharding;
 using Akka.Hosting;
@@ -11,11 +12,14 @@ using Microsoft.Extensions.Diagnostics.HealthChecks;
 namespace ClusterNet.Gateway.Health;
 
 /// <summary>
-/// What the node's roles say must run here does: worker host, inference host, and the regions of jobs and parameter shards, which know who places their shards (the answer to the question where regions
-/// are comes from there). An inference node has in memory what was in use when it joined.
+/// What the node's roles say must run here does: worker host, inference host, and the regions of jobs and parameter shards, which have found who places their shards (the answer to the question where regions
+/// are comes from there). An inference node has in memory what was in use when it joined. A region that has found its coordinator is not asked again: when the coordinator's node dies another one places shards
+/// after some seconds, and in these every node of the cluster would say that it is not ready, though what is placed goes on and predictions are answered.
 /// </summary>
 internal sealed class PlacementCheck(ActorSystem system, IReadOnlyList<string> roles, TimeSpan timeout) : IHealthCheck
 {
+    private readonly ConcurrentDictionary<string, bool> _placed = new(StringComparer.Ordinal);
+
     public async Task<HealthCheckResult> CheckHealthAsync(HealthCheckContext context, CancellationToken cancellationToken = default)
     {
         if (system.WhenTerminated.IsCompleted)
@@ -39,9 +43,12 @@ internal sealed class PlacementCheck(ActorSystem system, IReadOnlyList<string> r
             return null;
         if (!actors.TryGet<T>(out var region))
             return $"the region of {what} is not started";
+        if (_placed.ContainsKey(role))
+            return null;
         try
         {
             await region.Ask<CurrentRegions>(GetCurrentRegions.Instance, timeout, cancel).ConfigureAwait(false);
+            _placed[role] = true;
             return null;
         }
         catch (AskTimeoutException)

@@ -1,4 +1,6 @@
 using System.Globalization;
+using System.Net.Http.Json;
+using System.Text.Json.Nodes;
 using Xunit.Abstractions;
 
 namespace ClusterNet.EndToEnd.Tests.Clusters;
@@ -66,6 +68,56 @@ public sealed class FrozenNodesTests(ITestOutputHelper output)
         for (var i = 0; i < 2; i++)
             Assert.Equal(expected, (await cluster.RunAsync(evaluate)).Expect(0).Output);
         await cluster.EndOfAsync(await cluster.SubmitAsync("breast-cancer.yaml", "training.epochs=1"));
+    }
+
+    /// <summary>Who decides where requests go asks which nodes are ready: one that stands still must not take all others along, neither until that is known nor while another node takes over what it did for all.</summary>
+    [SkippableTheory]
+    [InlineData(0)]
+    [InlineData(3)]
+    public async Task The_other_nodes_stay_ready(int frozen)
+    {
+        const string All = "coordinator,parameters,worker,inference,gateway";
+        await using var cluster = await ProcessCluster.StartAsync(output, ProcessCluster.Stateful, ProcessCluster.Stateful);
+        var asked = await cluster.AddAsync(All, ("CLUSTERNET__HTTP__PORT", "0"));
+        await cluster.AddAsync(All);
+        await cluster.EndOfAsync(await cluster.SubmitAsync("breast-cancer.yaml", "training.epochs=1"));
+        using var http = new HttpClient { BaseAddress = new Uri((await asked.Process.ReadyAsync())["http"]!.GetValue<string>()) };
+        while (await LackingAsync() is not "")
+        {
+        }
+
+        var node = cluster.Nodes[frozen];
+        await cluster.FreezeAsync(node);
+        var answers = await AskUntilAsync(cluster.UntilLoggedAsync($"{NameOf(node)} does not answer", asked));
+        Assert.True(answers.Contains(""), $"as long as it was not known that a node stands still the other one was never ready: {answers[0]}");
+        await AskUntilAsync(cluster.UntilLoggedAsync($"{NameOf(node)} was lost", asked));
+        // the registry is there again, on another node
+        answers = await AskUntilAsync(LabelAsync());
+        Assert.DoesNotContain(answers, answer => answer.Contains("placement", StringComparison.Ordinal));
+        Assert.Contains("", answers);
+
+        async Task LabelAsync()
+        {
+            using var response = await http.PutAsJsonAsync(new Uri("api/models/breast-cancer/labels/checked", UriKind.Relative), new { version = 1 });
+            response.EnsureSuccessStatusCode();
+        }
+
+        async Task<List<string>> AskUntilAsync(Task end)
+        {
+            var given = new List<string>();
+            do
+                given.Add(await LackingAsync());
+            while (!end.IsCompleted);
+            await end;
+            return given;
+        }
+
+        async Task<string> LackingAsync()
+        {
+            using var response = await http.GetAsync(new Uri("health/ready", UriKind.Relative));
+            var checks = (await response.Content.ReadFromJsonAsync<JsonNode>())!["checks"]!.AsObject();
+            return string.Join("; ", checks.Where(check => check.Value!["status"]!.GetValue<string>() != "healthy").Select(check => $"{check.Key}: {check.Value!["reason"]}"));
+        }
     }
 
     private static string NameOf(ClusterMember node) => string.Create(CultureInfo.InvariantCulture, $"Node {node.Host}:{node.Port}");

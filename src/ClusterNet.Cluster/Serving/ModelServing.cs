@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using System.Diagnostics;
 using Akka.Actor;
 using ClusterNet.Cluster.Access;
 using ClusterNet.Cluster.Models;
@@ -167,12 +168,13 @@ internal sealed class ModelServing(IActorRef router, IActorRef registry, Serving
     /// <summary>What one message does not take. All parts go to the version that the first went to; what a model says of a sample does not depend on what it was asked with.</summary>
     private async Task<ServedPrediction> PredictInPartsAsync(PredictRequest request, CancellationToken cancel)
     {
-        var due = DateTimeOffset.UtcNow + (request.Timeout ?? options.Of(request.Model).DefaultTimeout);
+        var begun = Stopwatch.GetTimestamp();
+        var time = request.Timeout ?? options.Of(request.Model).DefaultTimeout;
         var outputs = new List<float>();
         ServedPrediction? whole = null;
         foreach (var (first, input) in InputBatches.Of(request.Input))
         {
-            var left = due - DateTimeOffset.UtcNow;
+            var left = time - Stopwatch.GetElapsedTime(begun);
             if (left <= TimeSpan.Zero)
                 throw new PredictionException(FailureKind.DeadlineExceeded, [new Fault(request.Model, "the request was not answered within its time: give it more, or fewer samples")]);
             try

@@ -33,8 +33,11 @@ internal sealed class ModelServing(IActorRef router, IActorRef registry, Serving
     private static readonly TimeSpan HostTime = TimeSpan.FromSeconds(1);
     private static readonly TimeSpan LoadTime = TimeSpan.FromMinutes(5);
 
+    // of versions that nobody here has heard of
+    private const int MostAskedAtOnce = 32;
+
     // versions never change
-    private readonly ConcurrentDictionary<ModelVersionId, (ModelVersion Version, ModelSignatures Signatures)> _known = new();
+    private readonly ConcurrentDictionary<ModelVersionId, Known> _known = new();
 
     /// <inheritdoc/>
     public async Task<ServedPrediction> PredictAsync(PredictRequest request, CancellationToken cancel = default)
@@ -61,10 +64,10 @@ internal sealed class ModelServing(IActorRef router, IActorRef registry, Serving
         var versions = new List<ServedVersion>();
         foreach (var entry in entries)
         {
-            foreach (var number in entry.Versions)
+            foreach (var numbers in entry.Versions.Chunk(MostAskedAtOnce))
             {
-                if (await KnownAsync(new ModelVersionId(entry.Model, number), cancel).ConfigureAwait(false) is { } known)
-                    versions.Add(Served(known.Version, known.Signatures, entry, view, statuses));
+                var known = await Task.WhenAll(numbers.Select(number => KnownAsync(new ModelVersionId(entry.Model, number), cancel))).ConfigureAwait(false);
+                versions.AddRange(known.OfType<Known>().Select(version => Served(version, entry, view, statuses)));
             }
         }
         return versions;
@@ -79,7 +82,7 @@ internal sealed class ModelServing(IActorRef router, IActorRef registry, Serving
         if (number is null || await KnownAsync(new ModelVersionId(model, number.Value), cancel).ConfigureAwait(false) is not { } known)
             throw new PredictionException(FailureKind.UnknownModel, [new Fault("version", $"model '{model}' has no version or label '{version}'") { Found = version, Candidates = [.. entry.Labels.Keys] }]);
         var (view, statuses) = await StatusAsync(cancel).ConfigureAwait(false);
-        return Served(known.Version, known.Signatures, entry, view, statuses);
+        return Served(known, entry, view, statuses);
     }
 
     /// <inheritdoc/>
@@ -213,17 +216,17 @@ internal sealed class ModelServing(IActorRef router, IActorRef registry, Serving
         }
     }
 
-    private async Task<(ModelVersion Version, ModelSignatures Signatures)?> KnownAsync(ModelVersionId version, CancellationToken cancel)
+    private async Task<Known?> KnownAsync(ModelVersionId version, CancellationToken cancel)
     {
         if (_known.TryGetValue(version, out var known))
             return known;
         // deleted since: it is not there any more
         if (await AskRegistryAsync<object>(new ModelProtocol.Queries.Find(version.Model, version.Version), cancel).ConfigureAwait(false) is not ModelProtocol.Replies.Found { Stored: var stored })
             return null;
-        return _known[version] = (stored.Version, ModelSignatures.Of(stored));
+        return _known[version] = new Known(stored.Version, ModelSignatures.Of(stored));
     }
 
-    private async Task<(ServingRouterActor.View View, IReadOnlyList<VersionStatus> Statuses)> StatusAsync(CancellationToken cancel)
+    private async Task<(ServingRouterActor.View View, ILookup<ModelVersionId, VersionStatus> Statuses)> StatusAsync(CancellationToken cancel)
     {
         var view = await AskAsync<ServingRouterActor.View>(router, new ServingRouterActor.GetView(), StatusTime, cancel).ConfigureAwait(false);
         var answers = await Task.WhenAll(view.Hosts.Select(async host =>
@@ -238,12 +241,13 @@ internal sealed class ModelServing(IActorRef router, IActorRef registry, Serving
                 return [];
             }
         })).ConfigureAwait(false);
-        return (view, [.. answers.SelectMany(answer => answer)]);
+        return (view, answers.SelectMany(answer => answer).ToLookup(status => status.Version));
     }
 
-    private static ServedVersion Served(ModelVersion version, ModelSignatures signatures, ModelEntry entry, ServingRouterActor.View view, IReadOnlyList<VersionStatus> statuses)
+    private static ServedVersion Served(Known known, ModelEntry entry, ServingRouterActor.View view, ILookup<ModelVersionId, VersionStatus> statuses)
     {
-        var (state, reason, statistics) = StatusMerge.Of(statuses.Where(status => status.Version == version.Id));
+        var (version, signatures) = known;
+        var (state, reason, statistics) = StatusMerge.Of(statuses[version.Id]);
         if (entry.Traffic.IsUnloaded)
             (state, reason) = (ServingState.Unloaded, "it was unloaded");
         else if (state != ServingState.Ready && view.Failures.TryGetValue(version.Id, out var failure))
@@ -308,4 +312,6 @@ internal sealed class ModelServing(IActorRef router, IActorRef registry, Serving
             throw new PredictionException(FailureKind.Unavailable, [new Fault("models", "no answer from the cluster in time: try again")], TimeSpan.FromSeconds(1), timeout);
         }
     }
+
+    private sealed record Known(ModelVersion Version, ModelSignatures Signatures);
 }

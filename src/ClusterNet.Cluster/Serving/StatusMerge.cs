@@ -11,6 +11,9 @@ internal static class StatusMerge
     public static (ServingState State, string? Reason, ServingStatistics Statistics) Of(IEnumerable<VersionStatus> nodes)
     {
         var all = nodes.ToArray();
+        // of thousands of versions that there may be, few are loaded anywhere
+        if (all.Length == 0)
+            return (ServingState.Unloaded, null, ServingStatistics.None);
         var state = _best.Where(state => all.Any(node => node.State == state)).DefaultIfEmpty(ServingState.Unloaded).First();
         var failures = new Dictionary<FailureKind, long>();
         foreach (var (kind, count) in all.SelectMany(node => node.Statistics.Failures))

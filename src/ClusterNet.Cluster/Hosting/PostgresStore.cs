@@ -14,6 +14,9 @@ internal sealed class PostgresStore : INodeStore
     private const long StartLock = 0x436C75737465724E;
     private const int ConnectSeconds = 15;
 
+    // a server has 100 by default for all its clients; what a node asks at once beyond these waits its turn
+    private const int MostConnections = 10;
+
     // a node whose cable was pulled in the middle of a transaction keeps its locks until the server gives it up, by itself after hours: whoever goes on with its job would wait for them
     private const string GivesUp = "-c idle_in_transaction_session_timeout=20s";
 
@@ -59,6 +62,15 @@ internal sealed class PostgresStore : INodeStore
     public static NpgsqlConnectionStringBuilder GivingUp(NpgsqlConnectionStringBuilder given) =>
         new(given.ConnectionString) { Options = string.IsNullOrEmpty(given.Options) ? GivesUp : $"{GivesUp} {given.Options}" };
 
+    /// <summary>The same, with at most so many connections at a time, unless the user says how many.</summary>
+    public static NpgsqlConnectionStringBuilder Sparing(NpgsqlConnectionStringBuilder given, int most)
+    {
+        var sparing = new NpgsqlConnectionStringBuilder(given.ConnectionString);
+        if (!sparing.ShouldSerialize("Maximum Pool Size"))
+            sparing.MaxPoolSize = Math.Max(most, sparing.MinPoolSize);
+        return sparing;
+    }
+
     /// <summary>Whether it was a protocol violation to ask for that: poolers in front of a server say so. Then there is nothing but to do without.</summary>
     public static bool RefusesOptions(PostgresException refused) => refused.SqlState == PostgresErrorCodes.ProtocolViolation;
 
@@ -66,7 +78,7 @@ internal sealed class PostgresStore : INodeStore
     /// <exception cref="ClusterException">the database does not answer or refuses</exception>
     public static async Task<PostgresStore> OpenAsync(string connectionString, CancellationToken cancel)
     {
-        var builder = new NpgsqlConnectionStringBuilder(connectionString) { PersistSecurityInfo = false, ApplicationName = "clusternet" };
+        var builder = Sparing(new NpgsqlConnectionStringBuilder(connectionString) { PersistSecurityInfo = false, ApplicationName = "clusternet" }, MostConnections);
         var place = string.Create(CultureInfo.InvariantCulture, $"{builder.Host}:{builder.Port}/{builder.Database}");
         using var patience = CancellationTokenSource.CreateLinkedTokenSource(cancel);
         patience.CancelAfter(TimeSpan.FromSeconds(ConnectSeconds));
@@ -97,8 +109,7 @@ internal sealed class PostgresStore : INodeStore
             var reason = (exception is OperationCanceledException && passing is not null ? passing : exception) switch
             {
                 OperationCanceledException => $"no answer within {ConnectSeconds} s",
-                { InnerException: SocketException why } failed => $"{failed.Message}: {why.Message}",
-                var other => other.Message,
+                var other => StoreFault.ReasonOf(other),
             };
             throw new ClusterException($"the store PostgreSQL {place} can't be used: {reason}; see that it runs, that the database is there and that its user may create tables in it");
         }

@@ -3,6 +3,7 @@ using System.Data;
 using System.Data.Common;
 using System.Globalization;
 using ClusterNet.Cluster;
+using ClusterNet.Cluster.Hosting;
 using ClusterNet.Core.Faults;
 using ClusterNet.Gateway.Store;
 
@@ -167,7 +168,7 @@ public sealed class ApiKeyStore(GatewayStore store, TimeProvider clock)
         }
         catch (Exception exception) when (exception is DbException or TimeoutException)
         {
-            throw new ClusterException($"the gateway's store ({store.Description}) does not answer: {exception.Message}", exception);
+            throw new ClusterException($"the gateway's store ({store.Description}) does not answer: {StoreFault.ReasonOf(exception)}", exception);
         }
     }
 

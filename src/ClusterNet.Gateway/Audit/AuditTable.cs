@@ -1,6 +1,7 @@
 using System.Data;
 using System.Data.Common;
 using ClusterNet.Cluster;
+using ClusterNet.Cluster.Hosting;
 using ClusterNet.Gateway.Store;
 
 namespace ClusterNet.Gateway.Audit;
@@ -148,7 +149,7 @@ public static class AuditTable
         }
         catch (Exception exception) when (exception is DbException or TimeoutException or InvalidCastException or InvalidOperationException)
         {
-            throw new ClusterException($"the audit log ({store.Description}) can't be read: {exception.Message}", exception);
+            throw new ClusterException($"the audit log ({store.Description}) can't be read: {StoreFault.ReasonOf(exception)}", exception);
         }
     }
 }

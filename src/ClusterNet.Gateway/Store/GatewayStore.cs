@@ -15,6 +15,9 @@ public sealed class GatewayStore : IDisposable
 {
     private const string FileName = "gateway.db";
 
+    // one writes the audit log, and few ask for keys at a time; see PostgresStore
+    private const int MostConnections = 4;
+
     // any number that nobody else takes: gateways that start at the same moment make the tables one after the other
     private const long StartLock = 0x436C75737465474E;
 
@@ -75,7 +78,7 @@ public sealed class GatewayStore : IDisposable
         }
         catch (Exception exception) when (exception is DbException or TimeoutException or InvalidOperationException)
         {
-            throw new ClusterException($"the gateway's store ({store.Description}) can't be used: {exception.Message}; see that it can be written, and that its user may create tables there", exception);
+            throw new ClusterException($"the gateway's store ({store.Description}) can't be used: {StoreFault.ReasonOf(exception)}; see that it can be written, and that its user may create tables there", exception);
         }
     }
 
@@ -185,7 +188,7 @@ public sealed class GatewayStore : IDisposable
     {
         if (PostgresStore.Fault(connectionString) is { } fault)
             throw new Core.Faults.InputException("store.postgres", fault);
-        var builder = new NpgsqlConnectionStringBuilder(connectionString) { PersistSecurityInfo = false, ApplicationName = "clusternet gateway", Timeout = 15 };
+        var builder = PostgresStore.Sparing(new NpgsqlConnectionStringBuilder(connectionString) { PersistSecurityInfo = false, ApplicationName = "clusternet gateway", Timeout = 15 }, MostConnections);
         if (givesUp)
             builder = PostgresStore.GivingUp(builder);
         return new GatewayStore(builder.ConnectionString, true, string.Create(CultureInfo.InvariantCulture, $"PostgreSQL, {builder.Host}:{builder.Port}/{builder.Database}"));

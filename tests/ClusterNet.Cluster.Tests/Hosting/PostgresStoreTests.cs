@@ -1,4 +1,5 @@
 using System.Buffers.Binary;
+using System.Globalization;
 using System.Net;
 using System.Net.Sockets;
 using System.Text;
@@ -24,6 +25,29 @@ public sealed class PostgresStoreTests
         Assert.Equal("job", await AskAsync(lost, Event));
         // its COMMIT never comes, and the connection stays as after a cable that was pulled: the same key waits until the server has enough
         Assert.Equal("job", await AskAsync(successor, Event));
+    }
+
+    [Theory]
+    [InlineData("", 10)]
+    [InlineData(";Maximum Pool Size=3", 3)]
+    [InlineData(";MaxPoolSize=200", 200)]
+    [InlineData(";Minimum Pool Size=20", 20)]
+    public void A_node_holds_few_connections_unless_it_is_told_how_many(string more, int most) =>
+        Assert.Equal(most, PostgresStore.Sparing(new NpgsqlConnectionStringBuilder("Host=h;Database=d;Username=u" + more), 10).MaxPoolSize);
+
+    [SkippableFact]
+    public async Task What_many_ask_at_once_waits_its_turn()
+    {
+        await using var database = await PostgresDatabase.CreateAsync();
+        using var store = await PostgresStore.OpenAsync(new NpgsqlConnectionStringBuilder(database.ConnectionString) { Pooling = true }.ConnectionString, default);
+        var asked = await Task.WhenAll(Enumerable.Range(0, 40).Select(async _ =>
+        {
+            await using var connection = await ConnectAsync(store);
+            return await AskAsync(connection, "SELECT count(*)::text FROM pg_stat_activity, pg_sleep(0.02) WHERE datname = current_database()");
+        }));
+        await using (var one = await ConnectAsync(store))
+            NpgsqlConnection.ClearPool(one);
+        Assert.All(asked, count => Assert.InRange(int.Parse(count!, CultureInfo.InvariantCulture), 1, 10));
     }
 
     [Fact]

@@ -1,5 +1,6 @@
 using System.Data.Common;
 using ClusterNet.Cluster.Hosting;
+using Npgsql;
 
 namespace ClusterNet.Cluster.Tests.Hosting;
 
@@ -20,6 +21,13 @@ public sealed class StoreFaultTests
     {
         Assert.Equal("could not connect: refused", StoreFault.ReasonOf(new AggregateException(new DatabaseFault("could not connect", new IOException("refused")))));
         Assert.Equal("could not connect: refused", StoreFault.ReasonOf(new DatabaseFault("could not connect: refused", new IOException("refused"))));
+    }
+
+    [Fact]
+    public void Who_runs_out_of_connections_is_told_what_to_do()
+    {
+        var full = new PostgresException("sorry, too many clients already", "FATAL", "FATAL", PostgresErrorCodes.TooManyConnections);
+        Assert.Contains("Maximum Pool Size", StoreFault.ReasonOf(new InvalidOperationException("the journal", new AggregateException(full))), StringComparison.Ordinal);
     }
 
     [Fact]

@@ -16,6 +16,7 @@ using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Routing;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
 using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Diagnostics.HealthChecks;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 
@@ -153,6 +154,8 @@ public sealed class GatewayServer : IAsyncDisposable
         var endpoint = new EndpointSettings { Host = settings.Host, Port = settings.Port, Node = settings.Node, Roles = settings.Roles, Otlp = settings.Otlp, CheckTimeout = settings.CheckTimeout };
         services.AddRouting();
         services.AddNodeHealth(endpoint, parts.System);
+        if (settings.IsAudited || settings.Access.IsRequired)
+            services.AddHealthChecks().Add(new HealthCheckRegistration(GatewayStoreCheck.Name, new GatewayStoreCheck(parts.Store, settings.CheckTimeout), HealthStatus.Unhealthy, [ServingCheck.ReadyTag]));
         services.AddNodeTelemetry(endpoint);
         services.AddSingleton(settings).AddSingleton(parts.System).AddSingleton(parts.Cluster).AddSingleton(parts.Store).AddSingleton(parts.ReadJob);
         services.AddAccess(settings.Access, keys);

@@ -3,8 +3,10 @@ using System.Net;
 using System.Net.Http.Json;
 using System.Security.Cryptography;
 using System.Text;
+using System.Text.Json.Nodes;
 using ClusterNet.Core.Faults;
 using ClusterNet.Gateway.Access;
+using ClusterNet.Gateway.Health;
 using ClusterNet.Gateway.Inference;
 using ClusterNet.Gateway.Store;
 using ClusterNet.Tests;
@@ -135,6 +137,28 @@ public sealed class AccessTests(Gateways gateways) : IClassFixture<Gateways>
         }
         while (await StatusAsync(http, "GET", "/api/jobs", key) != HttpStatusCode.OK)
             patience.Token.ThrowIfCancellationRequested();
+    }
+
+    [SkippableFact]
+    public async Task A_gateway_whose_store_is_gone_is_not_ready()
+    {
+        await using var database = await PostgresDatabase.CreateAsync();
+        using var store = GatewayStore.Open(gateways.NewPath(), database.ConnectionString);
+        await using var server = await gateways.StartAsync(store);
+        using var http = new HttpClient { BaseAddress = server.Address };
+        Assert.Equal("healthy", (await CheckAsync())["status"]!.GetValue<string>());
+        await database.DisposeAsync();
+        var check = await CheckAsync();
+        Assert.Equal("unhealthy", check["status"]!.GetValue<string>());
+        Assert.DoesNotContain(database.Name, check["reason"]!.GetValue<string>(), StringComparison.Ordinal);
+        Assert.Equal(HttpStatusCode.ServiceUnavailable, await StatusAsync(http, "GET", "/health/ready", null));
+        Assert.Equal(HttpStatusCode.ServiceUnavailable, await StatusAsync(http, "GET", "/v2/health/ready", null));
+
+        async Task<JsonNode> CheckAsync()
+        {
+            using var response = await http.GetAsync(new Uri("/health/ready", UriKind.Relative));
+            return (await response.Content.ReadFromJsonAsync<JsonNode>())!["checks"]![GatewayStoreCheck.Name]!;
+        }
     }
 
     [Theory]

@@ -12,7 +12,7 @@ internal static class StoreFault
         for (var cause = failure; cause is not null; cause = cause is AggregateException { InnerExceptions: [var first, ..] } ? first : cause.InnerException)
         {
             if (cause is PostgresException { SqlState: PostgresErrorCodes.TooManyConnections })
-                return $"{cause.Message}; raise its max_connections, or have each node hold fewer (Maximum Pool Size=... in the connection string)";
+                return $"{cause.Message}; raise the server's max_connections, or have each node hold fewer (Maximum Pool Size=... in the connection string)";
             if (cause is DbException { InnerException: { } why } && !cause.Message.Contains(why.Message, StringComparison.Ordinal))
                 return $"{cause.Message}: {why.Message}";
             if (cause is DbException)

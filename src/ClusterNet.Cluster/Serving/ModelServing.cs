@@ -29,7 +29,7 @@ internal sealed class ModelServing(IActorRef router, IActorRef registry, Serving
     private static readonly TimeSpan RegistryTime = TimeSpan.FromSeconds(20);
     private static readonly TimeSpan StatusTime = TimeSpan.FromSeconds(2);
 
-    // with the above less than a gateway's check of readiness takes: a node that stands still, and that nobody knows of yet, makes no other one unready
+    // with RegistrySoon less than a gateway's check of readiness takes: a node that stands still, and that nobody knows of yet, makes no other one unready
     private static readonly TimeSpan HostTime = TimeSpan.FromSeconds(1);
     private static readonly TimeSpan LoadTime = TimeSpan.FromMinutes(5);
 

@@ -38,6 +38,8 @@ internal sealed class GatewayStoreCheck(GatewayStore store, TimeSpan timeout) : 
     {
         using var connection = store.Connect();
         using var command = GatewayStore.Command(connection, "SELECT count(*) FROM (SELECT 1 FROM gateway_keys LIMIT 1) AS keys, (SELECT 1 FROM audit_heads LIMIT 1) AS heads");
+        // an answer that got lost with the network is not waited for when it is there again
+        command.CommandTimeout = (int)Math.Ceiling(timeout.TotalSeconds);
         command.ExecuteScalar();
     }
 }

@@ -62,12 +62,12 @@ internal sealed class PostgresStore : INodeStore
     public static NpgsqlConnectionStringBuilder GivingUp(NpgsqlConnectionStringBuilder given) =>
         new(given.ConnectionString) { Options = string.IsNullOrEmpty(given.Options) ? GivesUp : $"{GivesUp} {given.Options}" };
 
-    /// <summary>The same, with at most so many connections at a time, unless the user says how many.</summary>
-    public static NpgsqlConnectionStringBuilder Sparing(NpgsqlConnectionStringBuilder given, int most)
+    /// <summary>The same, with few connections at a time, unless the user says how many.</summary>
+    public static NpgsqlConnectionStringBuilder Sparing(NpgsqlConnectionStringBuilder given)
     {
         var sparing = new NpgsqlConnectionStringBuilder(given.ConnectionString);
         if (!sparing.ShouldSerialize("Maximum Pool Size"))
-            sparing.MaxPoolSize = Math.Max(most, sparing.MinPoolSize);
+            sparing.MaxPoolSize = Math.Max(MostConnections, sparing.MinPoolSize);
         return sparing;
     }
 
@@ -78,7 +78,7 @@ internal sealed class PostgresStore : INodeStore
     /// <exception cref="ClusterException">the database does not answer or refuses</exception>
     public static async Task<PostgresStore> OpenAsync(string connectionString, CancellationToken cancel)
     {
-        var builder = Sparing(new NpgsqlConnectionStringBuilder(connectionString) { PersistSecurityInfo = false, ApplicationName = "clusternet" }, MostConnections);
+        var builder = Sparing(new NpgsqlConnectionStringBuilder(connectionString) { PersistSecurityInfo = false, ApplicationName = "clusternet" });
         var place = string.Create(CultureInfo.InvariantCulture, $"{builder.Host}:{builder.Port}/{builder.Database}");
         using var patience = CancellationTokenSource.CreateLinkedTokenSource(cancel);
         patience.CancelAfter(TimeSpan.FromSeconds(ConnectSeconds));

@@ -15,8 +15,8 @@ public sealed class GatewayStore : IDisposable
 {
     private const string FileName = "gateway.db";
 
-    // one writes the audit log, and few ask for keys at a time; see PostgresStore
-    private const int MostConnections = 4;
+    // one writes the audit log and stays open, one at a time reads keys, and one is asked whether the store answers: fewer would wait for the first for ever, and more are not needed
+    private const int Connections = 4;
 
     // any number that nobody else takes: gateways that start at the same moment make the tables one after the other
     private const long StartLock = 0x436C75737465474E;
@@ -188,7 +188,7 @@ public sealed class GatewayStore : IDisposable
     {
         if (PostgresStore.Fault(connectionString) is { } fault)
             throw new Core.Faults.InputException("store.postgres", fault);
-        var builder = PostgresStore.Sparing(new NpgsqlConnectionStringBuilder(connectionString) { PersistSecurityInfo = false, ApplicationName = "clusternet gateway", Timeout = 15 }, MostConnections);
+        var builder = new NpgsqlConnectionStringBuilder(connectionString) { PersistSecurityInfo = false, ApplicationName = "clusternet gateway", Timeout = 15, MinPoolSize = 0, MaxPoolSize = Connections };
         if (givesUp)
             builder = PostgresStore.GivingUp(builder);
         return new GatewayStore(builder.ConnectionString, true, string.Create(CultureInfo.InvariantCulture, $"PostgreSQL, {builder.Host}:{builder.Port}/{builder.Database}"));

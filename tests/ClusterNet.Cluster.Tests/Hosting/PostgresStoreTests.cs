@@ -33,7 +33,7 @@ public sealed class PostgresStoreTests
     [InlineData(";MaxPoolSize=200", 200)]
     [InlineData(";Minimum Pool Size=20", 20)]
     public void A_node_holds_few_connections_unless_it_is_told_how_many(string more, int most) =>
-        Assert.Equal(most, PostgresStore.Sparing(new NpgsqlConnectionStringBuilder("Host=h;Database=d;Username=u" + more), 10).MaxPoolSize);
+        Assert.Equal(most, PostgresStore.Sparing(new NpgsqlConnectionStringBuilder("Host=h;Database=d;Username=u" + more)).MaxPoolSize);
 
     [SkippableFact]
     public async Task What_many_ask_at_once_waits_its_turn()

@@ -139,6 +139,17 @@ public sealed class AccessTests(Gateways gateways) : IClassFixture<Gateways>
             patience.Token.ThrowIfCancellationRequested();
     }
 
+    /// <summary>The audit log keeps one; what is said of connections is for what nodes keep in the store.</summary>
+    [SkippableFact]
+    public async Task A_gateway_has_connections_enough_whatever_is_said_of_them()
+    {
+        await using var database = await PostgresDatabase.CreateAsync();
+        using var store = GatewayStore.Open(gateways.NewPath(), new NpgsqlConnectionStringBuilder(database.ConnectionString) { Pooling = true, MinPoolSize = 1, MaxPoolSize = 1 }.ConnectionString);
+        await using var log = store.Connect();
+        await using var check = store.Connect();
+        Assert.Empty(new ApiKeyStore(store, TimeProvider.System).List());
+    }
+
     [SkippableFact]
     public async Task A_gateway_whose_store_is_gone_is_not_ready()
     {

@@ -14,12 +14,12 @@ internal sealed class InferenceHostActor : ReceiveActor
     /// <summary>The actor's name on every node that serves.</summary>
     public const string Name = "inference";
 
-    private readonly Dictionary<ModelVersionId, IActorRef> _versions = [];
-    private readonly Dictionary<ModelVersionId, VersionGauge> _gauges = [];
-    private readonly Dictionary<ModelVersionId, (long Asked, long Bytes)> _uses = [];
     /// <summary>The place in the order of use of a version that nobody has asked yet.</summary>
     private const long NeverAsked = 0;
 
+    private readonly Dictionary<ModelVersionId, IActorRef> _versions = [];
+    private readonly Dictionary<ModelVersionId, VersionGauge> _gauges = [];
+    private readonly Dictionary<ModelVersionId, (long Asked, long Bytes)> _uses = [];
     private readonly Func<ModelVersionId, VersionGauge, Props> _propsFor;
     private readonly HostBounds _bounds;
     private IActorRef? _drained;
@@ -124,8 +124,8 @@ internal sealed class InferenceHostActor : ReceiveActor
         var (count, bytes) = (_versions.Count, _versions.Keys.Sum(version => _uses[version].Bytes));
         if (bytes > _bounds.MostBytes && count > 1 && _uses[takes.Version].Asked == NeverAsked)
         {
-            // whoever asked for it if there is room is told so
-            Context.Stop(Sender);
+            // whoever asked for it if there is room is told so: what was passed on to it may not have been read yet, and comes before this
+            Sender.Tell(PoisonPill.Instance);
             Forget(takes.Version);
             return;
         }

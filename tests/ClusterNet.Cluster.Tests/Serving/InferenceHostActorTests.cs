@@ -5,6 +5,7 @@ using ClusterNet.Cluster.Models;
 using ClusterNet.Cluster.Serving;
 using ClusterNet.Cluster.Tests.Models;
 using ClusterNet.Core.Faults;
+using ClusterNet.Core.Jobs;
 using static ClusterNet.Cluster.Serving.ServingProtocol;
 
 namespace ClusterNet.Cluster.Tests.Serving;
@@ -157,6 +158,16 @@ public sealed class InferenceHostActorTests : TestKit
         Assert.Equal(2, _model.Loads);
     }
 
+    [Fact]
+    public async Task Who_asks_if_there_is_room_is_told_however_soon_it_is_known_that_there_is_none()
+    {
+        var host = Sys.ActorOf(InferenceHostActor.PropsFor((version, _) => Props.Create(() => new Hasty(version)), new HostBounds(256, Hasty.Bytes)));
+        host.Tell(new Commands.Prepare(First.Version.Id), TestActor);
+        Assert.Equal(First.Version.Id, (await ExpectMsgAsync<Replies.Prepared>()).Version);
+        host.Tell(new Commands.Prepare(Second.Version.Id) { IfRoom = true }, TestActor);
+        Assert.Equal(Second.Version.Id, (await ExpectMsgAsync<Replies.Prepared>()).Version);
+    }
+
     private async Task Save(ModelProtocol.StoredVersion stored)
     {
         var probe = CreateTestProbe();
@@ -171,5 +182,25 @@ public sealed class InferenceHostActorTests : TestKit
         var probe = CreateTestProbe();
         host.Tell(new Queries.Predict((stored ?? First).Version.Id, FakeModel.Rows("0.5")), probe);
         return await probe.ExpectMsgAsync<T>();
+    }
+
+    /// <summary>Reads what it is asked only when the host has heard how much it takes, and has decided.</summary>
+    private sealed class Hasty : ReceiveActor
+    {
+        public const long Bytes = 12;
+        private readonly ModelVersionId _version;
+
+        public Hasty(ModelVersionId version)
+        {
+            _version = version;
+            Receive<Commands.Prepare>(_ => Sender.Tell(new Replies.Prepared(version, [])));
+            Receive<InferenceActor.Room>(_ => { });
+        }
+
+        protected override void PreStart()
+        {
+            Context.Parent.Tell(new InferenceActor.Takes(_version, Bytes));
+            Context.Parent.Ask<Replies.Status>(new Queries.GetStatus()).Wait(Patience);
+        }
     }
 }

@@ -21,17 +21,17 @@ internal sealed class BatchHeights
 
     private static readonly int[] _heights = [1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64];
 
-    /// <summary>What a lone sample is computed as, the cheapest first. Never 1: that is a product of matrix and vector, whose sums no batch has.</summary>
-    private static readonly int[] _references = [2, 3, 4, 8, 16];
+    /// <summary>What a lone sample is computed as, the cheapest first. 1 where no library sums: it takes that for a product of matrix and vector, whose sums no batch has.</summary>
+    private static readonly int[] _references = [1, 2, 3, 4, 8, 16];
 
-    private readonly TrainableModel _model;
+    private readonly InferencePass _pass;
     private readonly LossFunction _loss;
     private readonly Staging _staging;
     private readonly SampleSet _tried;
 
-    private BatchHeights(TrainableModel model, LossFunction loss, Staging staging)
+    private BatchHeights(TrainableModel model, InferencePass pass, LossFunction loss, Staging staging)
     {
-        (_model, _loss, _staging) = (model, loss, staging);
+        (_pass, _loss, _staging) = (pass, loss, staging);
         var count = model.Layout.Length < FewParameters ? 32 : 8;
         var random = new Random(1);
         var features = new float[count * staging.ElementsPerSample];
@@ -41,20 +41,20 @@ internal sealed class BatchHeights
     }
 
     /// <summary>Finds them, the fewest rows first. The module computes for it some hundred times.</summary>
-    public static IReadOnlyList<BatchHeight> Find(TrainableModel model, LossFunction loss, Staging staging)
+    public static IReadOnlyList<BatchHeight> Find(TrainableModel model, InferencePass pass, LossFunction loss, Staging staging)
     {
         // a convolution reads its few weights again for each of its many places: a batch saves nothing, and libraries are quickest with one picture
         if (model.Module.modules().Any(module => module is Conv1d or Conv2d or Conv3d))
             return [new BatchHeight(1, [0])];
         model.Enter(training: false);
         using var inference = inference_mode();
-        return new BatchHeights(model, loss, staging).Find();
+        return new BatchHeights(model, pass, loss, staging).Find();
     }
 
     private List<BatchHeight> Find()
     {
         List<BatchHeight> found = [];
-        foreach (var reference in _references)
+        foreach (var reference in _references.Skip(_pass.HasOwnSums ? 0 : 1))
         {
             var expected = Enumerable.Range(0, _tried.Count).Select(sample => Outputs(reference, [sample], [0])[0]).ToArray();
             found = [];
@@ -87,7 +87,7 @@ internal sealed class BatchHeights
     private float[][] Outputs(int height, int[] samples, int[] rows)
     {
         using var scope = NewDisposeScope();
-        var outputs = _model.Module.call(_staging.Scatter(_tried, samples, rows, height).Features);
+        var outputs = _pass.Call(_staging.Scatter(_tried, samples, rows, height).Features);
         var (raw, probabilities) = (Predictor.Values(outputs), Predictor.Values(_loss.ToProbabilities(outputs)));
         var width = raw.Length / height;
         return [.. rows.Select(row => (float[])[.. raw.AsSpan(row * width, width), .. probabilities.AsSpan(row * _loss.Columns, _loss.Columns)])];

@@ -17,6 +17,7 @@ public sealed class Predictor : IDisposable
     private readonly TrainableModel _model;
     private readonly LossFunction _loss;
     private readonly Staging _staging;
+    private readonly InferencePass _pass;
     private readonly IReadOnlyList<BatchHeight> _heights = [];
 
     /// <param name="model">computes with what its weights are at the time</param>
@@ -26,9 +27,9 @@ public sealed class Predictor : IDisposable
     {
         ArgumentNullException.ThrowIfNull(model);
         ArgumentNullException.ThrowIfNull(loss);
-        (_model, _loss, _staging) = (model, loss, new Staging(model.Signature.Shape));
+        (_model, _loss, _staging, _pass) = (model, loss, new Staging(model.Signature.Shape), new InferencePass(model));
         if (isBatchInvariant)
-            _heights = BatchHeights.Find(model, loss, _staging);
+            _heights = BatchHeights.Find(model, _pass, loss, _staging);
     }
 
     /// <summary>Whether several samples together take less time than one after the other.</summary>
@@ -100,7 +101,7 @@ public sealed class Predictor : IDisposable
 
     private Tensor Outputs(Tensor features, IncrementalHash? hash)
     {
-        var outputs = _model.Module.call(features);
+        var outputs = _pass.Call(features);
         hash?.AppendData(MemoryMarshal.AsBytes<float>(Values(outputs)));
         return outputs;
     }

@@ -162,6 +162,8 @@ internal sealed partial class InferenceActor
         });
         if (_running.Count == 0)
             return;
+        foreach (var waiting in _running)
+            waiting.Taken = _taken;
         _runningSamples = before - _queue.Samples;
         _gauge.Waits(_queue.Count);
         _telemetry.Taken(_running.Select(one => one.Arrival), _runningSamples);
@@ -175,11 +177,14 @@ internal sealed partial class InferenceActor
         _pace.Measured(computed.Elapsed, computed.Samples);
         _gauge.Computed(computed.Elapsed, computed.Samples);
         var now = Now;
-        for (var i = 0; i < _running.Count; i++)
-            Reply(_running[i], _running[i].Due <= now ? Late() : computed.Replies[i]);
+        var answered = _running;
         (_running, _runningSamples) = ([], 0);
-        _since = Now;
-        PlanBatch(isDelayed: true);
+        _since = now;
+        // the runner has work again before anybody is answered
+        if (_queue.Count > 0)
+            RunBatch();
+        for (var i = 0; i < answered.Count; i++)
+            Reply(answered[i], answered[i].Due <= now ? Late() : computed.Replies[i]);
         StopIfDrained();
     }
 
@@ -224,7 +229,7 @@ internal sealed partial class InferenceActor
             return;
         waiting.IsAnswered = true;
         var failed = reply as Replies.PredictFailed;
-        var queued = _taken > waiting.Since ? _taken - waiting.Since : TimeSpan.Zero;
+        var queued = waiting.Taken > waiting.Since ? waiting.Taken - waiting.Since : TimeSpan.Zero;
         // first, so that who has the answer finds it counted
         _telemetry.Answered(waiting.Arrival, failed is null ? "answered" : failed.Kind.ToString());
         if (failed is null)
@@ -253,6 +258,9 @@ internal sealed partial class InferenceActor
 
         /// <summary>When it is answered at the latest.</summary>
         public TimeSpan Due { get; set; } = TimeSpan.MaxValue;
+
+        /// <summary>When it was handed to the runner.</summary>
+        public TimeSpan Taken { get; set; }
 
         public bool IsAnswered { get; set; }
     }

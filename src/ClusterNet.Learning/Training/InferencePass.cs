@@ -1,27 +1,32 @@
-using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using ClusterNet.Learning.Kernels;
 using ClusterNet.Learning.Models;
+using ClusterNet.Learning.Native;
 using TorchSharp.Modules;
 using static TorchSharp.torch;
+using TensorPrimitives = System.Numerics.Tensors.TensorPrimitives;
 
 namespace ClusterNet.Learning.Training;
 
 /// <summary>
-/// A model's way from features to outputs where no gradient is asked for: module by module, with the dense layers of a plain sequence computed by <see cref="DenseKernel"/>, which is quick with few rows and gives a sample the same
-/// bits in any company. Without hooks, as <see cref="Stage"/>.
+/// A model's way from features to outputs where no gradient is asked for: module by module, but for the dense layers of a plain sequence, which <see cref="DenseKernel"/> computes: it is quick with few rows and gives a sample the
+/// same bits in any company. Used by one thread at a time.
 /// </summary>
-internal sealed class InferencePass
+internal sealed class InferencePass : IDisposable
 {
-    private readonly IReadOnlyList<nn.Module<Tensor, Tensor>> _modules;
-    private readonly int _threads;
+    private readonly TrainableModel _model;
+    private readonly List<object> _steps = [];
+    private AlignedVector<float> _from = new(0);
+    private AlignedVector<float> _to = new(0);
 
     public InferencePass(TrainableModel model)
     {
+        _model = model;
         var children = model.Module.GetType() == typeof(Sequential) ? model.Module.children().ToArray() : [];
-        _modules = children.Length > 0 && children.All(child => child is nn.Module<Tensor, Tensor>) ? [.. children.Cast<nn.Module<Tensor, Tensor>>()] : [model.Module];
-        _threads = model.Threads;
-        HasOwnSums = _modules.All(module => module is Linear or LayerNorm || !module.parameters().Any());
+        IEnumerable<nn.Module> modules = children.Length > 0 && children.All(child => child is nn.Module<Tensor, Tensor>) ? children : [model.Module];
+        foreach (var module in modules)
+            Add((nn.Module<Tensor, Tensor>)module);
+        HasOwnSums = modules.All(module => module is Linear or LayerNorm || !module.parameters().Any());
     }
 
     /// <summary>Whether no sum over weights is left to a library, so that even a lone sample has the bits of any batch.</summary>
@@ -30,20 +35,79 @@ internal sealed class InferencePass
     /// <summary>Computes the outputs. In inference mode and within a dispose scope, which what lies in between is disposed of with.</summary>
     /// <param name="features">float32 [batch, input shape]</param>
     /// <returns>float32 [batch, outputs]</returns>
-    public Tensor Call(Tensor features) => _modules.Aggregate(features, (value, module) => module is Linear dense ? Call(dense, value) : module.call(value));
+    public Tensor Call(Tensor features)
+    {
+        var value = features;
+        foreach (var step in _steps)
+            value = step is List<Dense> layers ? Call(layers, value) : ((nn.Module<Tensor, Tensor>)step).call(value);
+        return value;
+    }
 
-    private unsafe Tensor Call(Linear dense, Tensor input)
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        _from.Dispose();
+        _to.Dispose();
+    }
+
+    private void Add(nn.Module<Tensor, Tensor> module)
+    {
+        var layers = _steps.LastOrDefault() as List<Dense>;
+        if (module is SeededDropout)
+            return; // it is for training
+        if (module is ReLU && layers is not null)
+        {
+            layers[^1] = layers[^1] with { IsRectified = true };
+            return;
+        }
+        if (module is not Linear linear)
+        {
+            _steps.Add(module);
+            return;
+        }
+        if (layers is null)
+            _steps.Add(layers = []);
+        layers.Add(new Dense(checked((int)linear.in_features), checked((int)linear.out_features), PlaceOf(linear.weight!), linear.bias is null ? null : PlaceOf(linear.bias)));
+    }
+
+    private int PlaceOf(TorchSharp.Modules.Parameter parameter) => _model.Parameters.First(one => one.Value.Handle == parameter.Handle).Offset;
+
+    private unsafe Tensor Call(List<Dense> layers, Tensor input)
     {
         var shape = input.shape;
-        var (inputs, outputs) = (checked((int)dense.in_features), checked((int)dense.out_features));
-        if (inputs == 0 || shape.Length == 0 || shape[^1] != inputs || input.dtype != ScalarType.Float32 || dense.weight!.dtype != ScalarType.Float32)
-            return dense.call(input); // or says what is wrong
-        var rows = checked((int)(input.numel() / inputs));
-        var output = empty([.. shape[..^1], outputs], ScalarType.Float32);
-        DenseKernel.Forward(
-            Address(input.contiguous()), Address(dense.weight!), dense.bias is { } bias ? Address(bias) : null, Address(output), rows, inputs, outputs, _threads);
+        if (shape[^1] != layers[0].Inputs)
+            throw new ArgumentException($"[{string.Join(", ", shape)}] for a layer of {layers[0].Inputs} inputs", nameof(input));
+        var rows = checked((int)(input.numel() / layers[0].Inputs));
+        var output = empty([.. shape[..^1], layers[^1].Outputs], ScalarType.Float32);
+        var source = MemoryMarshal.Cast<byte, float>(input.contiguous().bytes);
+        for (var i = 0; i < layers.Count; i++)
+        {
+            var (layer, length) = (layers[i], checked(rows * layers[i].Outputs));
+            Reserve(length);
+            var target = i == layers.Count - 1 ? MemoryMarshal.Cast<byte, float>(output.bytes) : _to.Span[..length];
+            fixed (float* x = source, weights = _model.Weights, y = target)
+                DenseKernel.Forward(x, weights + layer.Weights, layer.Bias is { } bias ? weights + bias : null, y, rows, layer.Inputs, layer.Outputs, _model.Threads);
+            if (layer.IsRectified)
+                TensorPrimitives.Max(target, 0f, target);
+            source = target;
+            (_from, _to) = (_to, _from);
+        }
         return output;
     }
 
-    private static unsafe float* Address(Tensor tensor) => (float*)Unsafe.AsPointer(ref MemoryMarshal.GetReference(MemoryMarshal.Cast<byte, float>(tensor.bytes)));
+    /// <summary>Makes <see cref="_to"/> hold so many values.</summary>
+    private void Reserve(int length)
+    {
+        if (_to.Span.Length >= length)
+            return;
+        _to.Dispose();
+        _to = new AlignedVector<float>(length);
+    }
+
+    /// <summary>A dense layer; where its weights and its bias begin in the model's.</summary>
+    private sealed record Dense(int Inputs, int Outputs, int Weights, int? Bias)
+    {
+        /// <summary>What is below 0 becomes 0.</summary>
+        public bool IsRectified { get; init; }
+    }
 }

@@ -76,7 +76,11 @@ public sealed class Predictor : IDisposable
     }
 
     /// <inheritdoc/>
-    public void Dispose() => _staging.Dispose();
+    public void Dispose()
+    {
+        _staging.Dispose();
+        _pass.Dispose();
+    }
 
     internal static float[] Values(Tensor tensor) => MemoryMarshal.Cast<byte, float>(tensor.contiguous().bytes).ToArray();
 

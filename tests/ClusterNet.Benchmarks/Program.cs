@@ -39,7 +39,7 @@ local.SetAction(async (parse, cancel) =>
 });
 
 var filter = new Argument<string>("filter") { Description = "Which benchmarks, by name with wildcards", DefaultValueFactory = _ => "*" };
-var micro = new Command("micro", "Update rules, the reduction tree and metrics, by BenchmarkDotNet") { filter };
+var micro = new Command("micro", "Update rules, the reduction tree, metrics and predictions, by BenchmarkDotNet") { filter };
 micro.SetAction(parse =>
 {
     // in this process: a generated project would need libtorch's folder and the pinned packages once more

@@ -54,6 +54,17 @@ public sealed class ProcessTests
         }
     }
 
+    /// <summary>Dense layers are computed by a kernel of our own: neither another processor's sums of MKL nor a processor without these instructions changes what an mlp says.</summary>
+    [Theory]
+    [InlineData("MKL_CBWR", "COMPATIBLE")]
+    [InlineData("DOTNET_EnableAVX", "0")]
+    [InlineData("DOTNET_EnableFMA", "0")]
+    public async Task What_an_mlp_says_does_not_depend_on_how_a_processor_sums(string variable, string value)
+    {
+        var there = (await RunAsync([(variable, value)], Program.Arithmetic)).Where(line => !line.StartsWith("onednn_verbose,", StringComparison.Ordinal)).Select(line => line.Split(' ')).ToDictionary(words => words[0], words => words[^1]);
+        Assert.All(Program.ArithmeticOfAll().Where(own => own.Kind.StartsWith("mlp", StringComparison.Ordinal)), own => Assert.Equal(own.Said, there[own.Kind]));
+    }
+
     [Fact]
     public async Task A_trial_is_the_same_in_another_process() =>
         Assert.Equal(Program.ArithmeticOfAll().Select(own => $"{own.Kind} {own.Trial} {own.Trained} {own.Outputs} {own.Said}"), (await RunAsync(Program.Arithmetic)).Where(line => !line.StartsWith("onednn_verbose,", StringComparison.Ordinal)));

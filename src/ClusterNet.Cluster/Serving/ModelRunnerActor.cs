@@ -1,4 +1,3 @@
-using System.Buffers;
 using System.Diagnostics;
 using System.Runtime.InteropServices;
 using System.Security.Cryptography;
@@ -129,7 +128,7 @@ internal sealed class ModelRunnerActor : ReceiveActor
         }
         if (prepared.Count == 0)
             return (replies, 0);
-        var outputs = Predicted([.. prepared.Select(one => one.Samples)]).AsMemory();
+        var outputs = _model!.Predict(Merged([.. prepared.Select(one => one.Samples)])).AsMemory();
         var classes = _version.Signature.Classes;
         var at = 0;
         foreach (var (index, samples) in prepared)
@@ -149,21 +148,17 @@ internal sealed class ModelRunnerActor : ReceiveActor
         _ => throw new ArgumentException($"{request.GetType().Name} is not computed"),
     };
 
-    /// <summary>What the model says of several sets together, one after the other.</summary>
-    private float[] Predicted(SampleSet[] sets)
+    private static SampleSet Merged(SampleSet[] sets)
     {
         if (sets.Length == 1)
-            return _model!.Predict(sets[0]);
-        var (count, length) = (sets.Sum(set => set.Count), sets.Sum(set => set.Features.Length));
-        var features = ArrayPool<float>.Shared.Rent(length);
+            return sets[0];
+        var features = new float[sets.Sum(set => set.Features.Length)];
         var at = 0;
         foreach (var set in sets)
         {
             set.Features.CopyTo(features.AsMemory(at));
             at += set.Features.Length;
         }
-        var outputs = _model!.Predict(new SampleSet(sets[0].Shape, features.AsMemory(0, length), default, default, Enumerable.Range(0, count).ToArray()));
-        ArrayPool<float>.Shared.Return(features);
-        return outputs;
+        return new SampleSet(sets[0].Shape, features, default, default, Enumerable.Range(0, sets.Sum(set => set.Count)).ToArray());
     }
 }

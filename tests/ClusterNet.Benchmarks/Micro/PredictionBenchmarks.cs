@@ -1,0 +1,58 @@
+using BenchmarkDotNet.Attributes;
+using ClusterNet.Core.Data;
+using ClusterNet.Core.Jobs;
+using ClusterNet.Learning.Models;
+using ClusterNet.Learning.Training;
+using static TorchSharp.torch;
+
+namespace ClusterNet.Benchmarks.Micro;
+
+/// <summary>Predictions of the MLP with 669,706 parameters, of samples with the same bits in any company, over the module's own forward pass of as many rows, which does not give that.</summary>
+[System.Diagnostics.CodeAnalysis.SuppressMessage("Design", "CA1001", Justification = "disposed of when the benchmark is over")]
+public class PredictionBenchmarks
+{
+    private const int Features = 784;
+    private TrainableModel _model = null!;
+    private LossFunction _loss = null!;
+    private Predictor _predictor = null!;
+    private SampleSet _samples = null!;
+    private Tensor _batch = null!;
+
+    [Params(1, 2, 4, 16, 64)]
+    public int Rows { get; set; }
+
+    [GlobalSetup]
+    public void Setup()
+    {
+        var signature = new DataSignature(LearningTask.Classification, ["x"], [Features], [.. Enumerable.Range(0, 10).Select(i => $"c{i}")], "y");
+        var hidden = new SettingValue.List([new SettingValue.Scalar("512"), new SettingValue.Scalar("512")]);
+        var spec = new ModelSpec("mlp", new Dictionary<string, SettingValue> { ["hidden"] = hidden }, new InitialisationSpec());
+        _model = new ModelCatalog(ModelCatalog.BuiltIn).Build(spec, new LossSpec(), signature, seed: 1, threads: 1);
+        _loss = new LossFunction(new LossSpec(), signature);
+        _predictor = new Predictor(_model, _loss, isBatchInvariant: true);
+        var values = Enumerable.Range(0, Rows * Features).Select(i => (i * 7 % 19) / 19f).ToArray();
+        _samples = new SampleSet(signature.Shape, values, default, default, new int[Rows]);
+        _batch = tensor(values).view(Rows, Features);
+    }
+
+    [Benchmark(Baseline = true)]
+    public float[] Module()
+    {
+        set_num_threads(1);
+        using var inference = inference_mode();
+        using var scope = NewDisposeScope();
+        return _model.Module.call(_batch).softmax(1).data<float>().ToArray();
+    }
+
+    [Benchmark]
+    public float[] Predict() => _predictor.Predict(_samples);
+
+    [GlobalCleanup]
+    public void Cleanup()
+    {
+        _batch.Dispose();
+        _predictor.Dispose();
+        _loss.Dispose();
+        _model.Dispose();
+    }
+}

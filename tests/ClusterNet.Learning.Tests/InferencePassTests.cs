@@ -1,3 +1,4 @@
+using ClusterNet.Learning.Inference;
 using ClusterNet.Learning.Models;
 using ClusterNet.Learning.Training;
 using static TorchSharp.torch;
@@ -27,7 +28,31 @@ public sealed class InferencePassTests
         ["a layer alone"] = _ => nn.Linear(6, 3),
     };
 
+    private static readonly Dictionary<string, (bool IsOwn, Func<nn.Module<Tensor, Tensor>> Create)> _pictures = new()
+    {
+        ["steps and wide borders"] = (true, () => nn.Sequential(("one", nn.Conv2d(3, 20, 3, stride: 2, padding: 3, bias: false)), ("rectified", nn.ReLU()), ("two", nn.Conv2d(20, 5, (1, 3), padding: (2, 0))), ("flat", nn.Flatten()), ("last", nn.Linear(5 * 13 * 5, 3)))),
+        ["pools of other sizes"] = (true, () => nn.Sequential(("one", nn.Conv2d(3, 8, 3)), ("pool", nn.MaxPool2d(3, stride: 2)), ("mean", nn.AvgPool2d(2, stride: 1)), ("rectified", nn.ReLU()), ("again", nn.Conv2d(8, 4, 1)), ("whole", nn.AdaptiveAvgPool2d(1)), ("flat", nn.Flatten()), ("last", nn.Linear(4, 3)))),
+        ["one layer twice"] = (true, () =>
+        {
+            var shared = nn.Conv2d(3, 3, 3, padding: 1);
+            return nn.Sequential(("one", shared), ("rectified", nn.ReLU()), ("again", shared), ("whole", nn.AdaptiveAvgPool2d(1)), ("flat", nn.Flatten()));
+        }),
+        ["a sequence within"] = (true, () => nn.Sequential(("inner", nn.Sequential(("one", nn.Conv2d(3, 6, 3)), ("rectified", nn.ReLU()))), ("whole", nn.AdaptiveAvgPool2d(1)), ("flat", nn.Flatten()), ("last", nn.Linear(6, 3)))),
+        ["left to torch"] = (false, () => nn.Sequential(
+            ("groups", nn.Conv2d(3, 6, 3, groups: 3)),
+            ("holes", nn.Conv2d(6, 6, 3, dilation: 2)),
+            ("mirrored", nn.Conv2d(6, 6, 3, padding: 2, padding_mode: TorchSharp.PaddingModes.Reflect)),
+            ("own", nn.Conv2d(6, 6, 3, padding: 1)),
+            ("padded", nn.MaxPool2d(2, padding: 1)),
+            ("rounded up", nn.AvgPool2d(2, ceil_mode: true)),
+            ("whole", nn.AdaptiveAvgPool2d(1)),
+            ("flat", nn.Flatten()),
+            ("last", nn.Linear(6, 3)))),
+    };
+
     public static TheoryData<string> Names { get; } = [.. _modules.Keys];
+
+    public static TheoryData<string> PictureNames { get; } = [.. _pictures.Keys];
 
     /// <summary>The first call has few rows, the next ones more and fewer: what lies in between is kept from call to call.</summary>
     [Theory]
@@ -53,6 +78,28 @@ public sealed class InferencePassTests
         Assert.Equal(Predictor.Values(model.Module.call(ones(4, 6))), Predictor.Values(pass.Call(ones(4, 6))));
     }
 
+    [Theory]
+    [MemberData(nameof(PictureNames))]
+    public void Pictures_come_to_what_the_module_makes_of_them(string name)
+    {
+        var catalog = new ModelCatalog([.. ModelCatalog.BuiltIn, new ModelRegistration("own", _ => _pictures[name].Create())]);
+        Compare(catalog, "own", "", _pictures[name].IsOwn, [3, 13, 10]);
+    }
+
+    [Theory]
+    [InlineData("channels: 5 16", true)]
+    [InlineData("channels: 5 16; residual: true; head: 7", true)]
+    [InlineData("channels: 4 4; residual: true; pool: average; kernel: 5", true)]
+    [InlineData("channels: 4 6; group-norm: 2; pool: none; global-pool: true; dropout: 0.3", true)]
+    [InlineData("channels: 4 6; group-norm: 2; residual: true; head: 5 4", true)]
+    [InlineData("channels: 4 6; activation: gelu", true)]
+    [InlineData("channels: 4 6; activation: tanh; residual: true", false)]
+    public void A_cnn_comes_to_what_the_module_makes_of_a_sample(string settings, bool isOwn)
+    {
+        Compare(Fixtures.Catalog, "cnn", settings, isOwn, [3, 12, 10]);
+        Compare(Fixtures.Catalog, "cnn", settings, isOwn, [2, 23]);
+    }
+
     [Fact]
     public void A_layer_takes_what_it_is_made_for()
     {
@@ -61,5 +108,26 @@ public sealed class InferencePassTests
         using var scope = NewDisposeScope();
         using var inference = inference_mode();
         Assert.Contains("[2, 5] for a layer of 6 inputs", Assert.Throws<ArgumentException>(() => pass.Call(ones(2, 5))).Message, StringComparison.Ordinal);
+    }
+
+    /// <summary>The first call has few samples, the next ones more and fewer, the last ones other weights: what lies in between is kept from call to call.</summary>
+    private static void Compare(ModelCatalog catalog, string kind, string settings, bool isOwn, int[] shape)
+    {
+        var signature = Fixtures.Classification(3, shape);
+        using var model = catalog.Build(Fixtures.Model(kind, settings), Fixtures.CrossEntropy, signature, 1, 1);
+        using var pass = new InferencePass(model);
+        Assert.Equal(isOwn, pass.HasOwnSums);
+        model.Enter(training: false);
+        using var inference = inference_mode();
+        foreach (var (samples, change) in new[] { (2, 0f), (1, 0f), (7, 0f), (3, 0.01f), (3, 0.01f) })
+        {
+            foreach (ref var weight in model.Weights)
+                weight += change;
+            using var scope = NewDisposeScope();
+            var features = tensor(Fixtures.Samples(signature, samples, (ulong)samples).Features.ToArray()).view([samples, .. shape.Select(axis => (long)axis)]);
+            var (expected, actual) = (model.Module.call(features), pass.Call(features));
+            Assert.Equal(expected.shape, actual.shape);
+            Assert.Equal(Predictor.Values(expected), Predictor.Values(actual), (one, other) => Math.Abs(one - other) < 1e-5 * (1 + Math.Abs(one)));
+        }
     }
 }

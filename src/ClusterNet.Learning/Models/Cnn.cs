@@ -1,4 +1,3 @@
-using TorchSharp;
 using static TorchSharp.torch;
 
 namespace ClusterNet.Learning.Models;
@@ -99,64 +98,4 @@ internal static class Cnn
         (_, 1) => nn.AvgPool1d(2),
         _ => nn.AvgPool2d(2),
     };
-
-    /// <summary>What all blocks of a model share.</summary>
-    /// <param name="Axes">1 or 2</param>
-    /// <param name="Kernel">odd</param>
-    /// <param name="Groups">of group normalisation; 0 for none</param>
-    /// <param name="Activation">behind each convolution</param>
-    /// <param name="Residual">whether there are two convolutions and a shortcut</param>
-    private sealed record ConvolutionOptions(int Axes, int Kernel, int Groups, Activation Activation, bool Residual)
-    {
-        public nn.Module<Tensor, Tensor> Convolution(int from, int to, int kernel) =>
-            Axes == 1 ? nn.Conv1d(from, to, kernel, padding: kernel / 2) : nn.Conv2d(from, to, kernel, padding: kernel / 2);
-    }
-
-    /// <summary>
-    /// Convolution, normalisation, activation; or (He et al. 2016, figure 2) two of them around a shortcut, which is a 1 x 1 convolution where the number of channels changes.
-    /// </summary>
-    private sealed class ConvolutionBlock : nn.Module<Tensor, Tensor>
-    {
-        private readonly nn.Module<Tensor, Tensor> _body;
-        private readonly nn.Module<Tensor, Tensor>? _shortcut;
-        private readonly nn.Module<Tensor, Tensor>? _last;
-
-        public ConvolutionBlock(int from, int to, ConvolutionOptions options)
-            : base(nameof(ConvolutionBlock))
-        {
-            var body = new List<(string, nn.Module<Tensor, Tensor>)> { ("conv", options.Convolution(from, to, options.Kernel)) };
-            if (options.Groups > 0)
-                body.Add(("norm", nn.GroupNorm(options.Groups, to)));
-            body.Add(("activation", options.Activation.ToModule()));
-            if (options.Residual)
-            {
-                body.Add(("conv2", options.Convolution(to, to, options.Kernel)));
-                if (options.Groups > 0)
-                    body.Add(("norm2", nn.GroupNorm(options.Groups, to)));
-                _last = options.Activation.ToModule();
-                if (from != to)
-                    _shortcut = options.Convolution(from, to, 1);
-            }
-            _body = nn.Sequential(body);
-            register_module("body", _body);
-            if (_shortcut is not null)
-                register_module("shortcut", _shortcut);
-            if (_last is not null)
-                register_module("activation", _last);
-        }
-
-        public override Tensor forward(Tensor input)
-        {
-            var body = _body.call(input);
-            if (_last is null)
-                return body;
-            using (body)
-            {
-                using var shortcut = _shortcut is null ? input.alias() : _shortcut.call(input);
-                using var one = 1.ToScalar();
-                using var sum = body.add(shortcut, one);
-                return _last.call(sum);
-            }
-        }
-    }
 }

@@ -77,6 +77,9 @@ public sealed class TrainableModel : IDisposable
 
     internal Parameter[] Parameters { get; }
 
+    /// <summary>Where a parameter of the module begins in <see cref="Weights"/>.</summary>
+    internal int PlaceOf(TorchSharp.Modules.Parameter parameter) => Parameters.First(one => one.Value.Handle == parameter.Handle).Offset;
+
     /// <summary>Frees the native side, <see cref="Weights"/> with it.</summary>
     public void Dispose()
     {

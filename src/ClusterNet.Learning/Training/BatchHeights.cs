@@ -1,7 +1,7 @@
 using System.Runtime.InteropServices;
 using ClusterNet.Core.Data;
+using ClusterNet.Learning.Inference;
 using ClusterNet.Learning.Models;
-using TorchSharp.Modules;
 using static TorchSharp.torch;
 
 namespace ClusterNet.Learning.Training;
@@ -15,6 +15,9 @@ internal sealed class BatchHeights
 {
     /// <summary>Models with fewer parameters have sums so short that two orders of adding often agree by chance.</summary>
     private const int FewParameters = 100_000;
+
+    /// <summary>A sample with more of them, some tenth of a millisecond, is hardly quicker together with others.</summary>
+    private const long FewMultiplications = 4_000_000;
 
     /// <summary>Rows from which on a batch is worth the name: weights are read once for all of them.</summary>
     private const int Worthwhile = 8;
@@ -43,9 +46,6 @@ internal sealed class BatchHeights
     /// <summary>Finds them, the fewest rows first. The module computes for it some hundred times.</summary>
     public static IReadOnlyList<BatchHeight> Find(TrainableModel model, InferencePass pass, LossFunction loss, Staging staging)
     {
-        // a convolution reads its few weights again for each of its many places: a batch saves nothing, and libraries are quickest with one picture
-        if (model.Module.modules().Any(module => module is Conv1d or Conv2d or Conv3d))
-            return [new BatchHeight(1, [0])];
         model.Enter(training: false);
         using var inference = inference_mode();
         return new BatchHeights(model, pass, loss, staging).Find();
@@ -53,6 +53,9 @@ internal sealed class BatchHeights
 
     private List<BatchHeight> Find()
     {
+        // a convolution reads its few weights again for each of its many places: a batch saves only what a call costs, and libraries are quickest with one picture
+        if (_pass.HasConvolutions && (!_pass.HasOwnSums || Multiplications() > FewMultiplications))
+            return [new BatchHeight(1, [0])];
         List<BatchHeight> found = [];
         foreach (var reference in _references.Skip(_pass.HasOwnSums ? 0 : 1))
         {
@@ -68,6 +71,13 @@ internal sealed class BatchHeights
                 break;
         }
         return found;
+    }
+
+    /// <summary>For one sample.</summary>
+    private long Multiplications()
+    {
+        Outputs(1, [0], [0]);
+        return _pass.Multiplications;
     }
 
     /// <summary>The rows whose outputs have the expected bits whatever sample is in them.</summary>

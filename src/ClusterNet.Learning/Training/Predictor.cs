@@ -1,6 +1,7 @@
 using System.Runtime.InteropServices;
 using System.Security.Cryptography;
 using ClusterNet.Core.Data;
+using ClusterNet.Learning.Inference;
 using ClusterNet.Learning.Models;
 using static TorchSharp.torch;
 

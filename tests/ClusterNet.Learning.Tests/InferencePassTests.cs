@@ -36,7 +36,8 @@ public sealed class InferencePassTests
         {
             var shared = nn.Conv2d(3, 3, 3, padding: 1);
             return nn.Sequential(("one", shared), ("rectified", nn.ReLU()), ("again", shared), ("whole", nn.AdaptiveAvgPool2d(1)), ("flat", nn.Flatten()));
-        }),
+        }
+        ),
         ["a sequence within"] = (true, () => nn.Sequential(("inner", nn.Sequential(("one", nn.Conv2d(3, 6, 3)), ("rectified", nn.ReLU()))), ("whole", nn.AdaptiveAvgPool2d(1)), ("flat", nn.Flatten()), ("last", nn.Linear(6, 3)))),
         ["left to torch"] = (false, () => nn.Sequential(
             ("groups", nn.Conv2d(3, 6, 3, groups: 3)),

@@ -18,6 +18,15 @@ public sealed class InferencePassTests
             ("rectified-too", nn.ReLU()),
             ("three", nn.Linear(9, 17)),
             ("last", nn.Linear(17, 3))),
+        ["normalised layers"] = _ => nn.Sequential(
+            ("one", nn.Linear(6, 37)),
+            ("norm", nn.LayerNorm(37)),
+            ("rectified", nn.ReLU()),
+            ("again", nn.LayerNorm(37, elementwise_affine: false)),
+            ("two", nn.Linear(37, 8)),
+            ("rectified-too", nn.ReLU()),
+            ("norm-too", nn.LayerNorm(8, eps: 0.1)),
+            ("last", nn.Linear(8, 3))),
         ["rectified first"] = _ => nn.Sequential(("rectified", nn.ReLU()), ("one", nn.Linear(6, 3)), ("rectified-last", nn.ReLU())),
         ["one layer twice"] = _ =>
         {

@@ -55,12 +55,14 @@ public sealed class ProcessTests
     }
 
     /// <summary>
-    /// Dense layers and convolutions are computed by kernels of our own: neither another processor's sums of MKL or oneDNN nor a processor without these instructions changes what an mlp or a cnn says. But for the gelu of <c>mlp-odd</c>,
-    /// which oneDNN computes.
+    /// Dense layers, convolutions and probabilities are computed by kernels of our own: neither another processor's functions of MKL, oneDNN or ATen nor a processor without these instructions changes what an mlp or a cnn says. But for
+    /// the gelu of <c>mlp-odd</c>, which a library computes.
     /// </summary>
     [Theory]
     [InlineData("MKL_CBWR", "COMPATIBLE", "mlp", "mlp-odd", "cnn")]
     [InlineData("ONEDNN_MAX_CPU_ISA", "SSE41", "mlp", "cnn")]
+    [InlineData("ATEN_CPU_CAPABILITY", "default", "mlp", "cnn")]
+    [InlineData(TorchLoader.PortableVariable, "1", "mlp", "cnn")]
     [InlineData("DOTNET_EnableAVX", "0", "mlp", "mlp-odd", "cnn")]
     [InlineData("DOTNET_EnableFMA", "0", "mlp", "mlp-odd", "cnn")]
     public async Task What_an_mlp_or_a_cnn_says_does_not_depend_on_how_a_processor_sums(string variable, string value, params string[] kinds)

@@ -16,6 +16,7 @@ internal sealed class ConvolutionRun : IInferenceRun
     private readonly int _axes;
     private readonly List<PictureOperation> _operations = [];
     private ConvolutionPlan? _plan;
+    private bool _isFlat;
 
     private ConvolutionRun(TrainableModel model, int axes)
     {
@@ -40,8 +41,9 @@ internal sealed class ConvolutionRun : IInferenceRun
     }
 
     /// <inheritdoc/>
-    public bool TryAdd(nn.Module<Tensor, Tensor> module) => module switch
+    public bool TryAdd(nn.Module<Tensor, Tensor> module) => !_isFlat && module switch
     {
+        Flatten { start_dim: 1, end_dim: -1 } => _isFlat = true,
         ReLU => TryRectify(),
         Convolution convolution => TryAdd(convolution),
         GroupNorm norm => TryAdd(norm),
@@ -65,7 +67,7 @@ internal sealed class ConvolutionRun : IInferenceRun
             _plan = new ConvolutionPlan(_operations, _axes, shape);
         }
         var pictures = checked((int)shape[0]);
-        var output = empty([pictures, .. _plan.OutputShape], ScalarType.Float32);
+        var output = empty(_isFlat ? [pictures, _plan.OutputLength] : [pictures, .. _plan.OutputShape], ScalarType.Float32);
         var source = MemoryMarshal.Cast<byte, float>(input.contiguous().bytes);
         var target = MemoryMarshal.Cast<byte, float>(output.bytes);
         _plan.TakeWeights(_model.Weights);

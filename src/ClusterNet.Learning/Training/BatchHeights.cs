@@ -28,13 +28,12 @@ internal sealed class BatchHeights
     private static readonly int[] _references = [1, 2, 3, 4, 8, 16];
 
     private readonly InferencePass _pass;
-    private readonly LossFunction _loss;
     private readonly Staging _staging;
     private readonly SampleSet _tried;
 
-    private BatchHeights(TrainableModel model, InferencePass pass, LossFunction loss, Staging staging)
+    private BatchHeights(TrainableModel model, InferencePass pass, Staging staging)
     {
-        (_pass, _loss, _staging) = (pass, loss, staging);
+        (_pass, _staging) = (pass, staging);
         var count = model.Layout.Length < FewParameters ? 32 : 8;
         var random = new Random(1);
         var features = new float[count * staging.ElementsPerSample];
@@ -44,11 +43,11 @@ internal sealed class BatchHeights
     }
 
     /// <summary>Finds them, the fewest rows first. The module computes for it some hundred times.</summary>
-    public static IReadOnlyList<BatchHeight> Find(TrainableModel model, InferencePass pass, LossFunction loss, Staging staging)
+    public static IReadOnlyList<BatchHeight> Find(TrainableModel model, InferencePass pass, Staging staging)
     {
         model.Enter(training: false);
         using var inference = inference_mode();
-        return new BatchHeights(model, pass, loss, staging).Find();
+        return new BatchHeights(model, pass, staging).Find();
     }
 
     private List<BatchHeight> Find()
@@ -93,14 +92,13 @@ internal sealed class BatchHeights
         return rows;
     }
 
-    /// <summary>What each row comes to, before and after it is made a probability.</summary>
+    /// <summary>What each row comes to.</summary>
     private float[][] Outputs(int height, int[] samples, int[] rows)
     {
         using var scope = NewDisposeScope();
-        var outputs = _pass.Call(_staging.Scatter(_tried, samples, rows, height).Features);
-        var (raw, probabilities) = (Predictor.Values(outputs), Predictor.Values(_loss.ToProbabilities(outputs)));
-        var width = raw.Length / height;
-        return [.. rows.Select(row => (float[])[.. raw.AsSpan(row * width, width), .. probabilities.AsSpan(row * _loss.Columns, _loss.Columns)])];
+        var outputs = Predictor.Values(_pass.Call(_staging.Scatter(_tried, samples, rows, height).Features));
+        var width = outputs.Length / height;
+        return [.. rows.Select(row => outputs.AsSpan(row * width, width).ToArray())];
     }
 
     private static bool AreAlike(float[] one, float[] other) => MemoryMarshal.Cast<float, int>(one).SequenceEqual(MemoryMarshal.Cast<float, int>(other));

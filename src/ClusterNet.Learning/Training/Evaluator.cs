@@ -55,7 +55,8 @@ public sealed class Evaluator(TrainableModel model, LossFunction loss) : IDispos
         loss.Fill(part, first, count, _staging);
         var outputs = model.Module.call(batch.Features);
         var losses = Values(loss.Of(outputs, batch, nn.Reduction.None));
-        var probabilities = Values(loss.ToProbabilities(outputs));
+        Span<float> probabilities = new float[count * loss.Columns];
+        loss.ToProbabilities(Values(outputs), probabilities);
         if (loss.Task == LearningTask.Regression)
         {
             var targets = part.Values.Span.Slice(first, count);

@@ -2,6 +2,7 @@ using ClusterNet.Core.Data;
 using ClusterNet.Core.Faults;
 using ClusterNet.Core.Jobs;
 using ClusterNet.Data;
+using ClusterNet.Learning.Kernels;
 using ClusterNet.Learning.Native;
 using static TorchSharp.torch;
 using F = TorchSharp.torch.nn.functional;
@@ -121,18 +122,18 @@ public sealed class LossFunction : IDisposable
         }
     }
 
-    /// <summary>What a model's outputs [n, <see cref="Outputs"/>] mean: probabilities [n, classes] (softmax of logits, or 1 - p and p with p the sigmoid), or values [n, 1].</summary>
-    public Tensor ToProbabilities(Tensor outputs)
+    /// <summary>What a model's outputs mean: probabilities (softmax of logits, or 1 - p and p with p the sigmoid), or values.</summary>
+    /// <param name="outputs">[n, <see cref="Outputs"/>], row-major</param>
+    /// <param name="probabilities">receives [n, <see cref="Columns"/>]</param>
+    public void ToProbabilities(ReadOnlySpan<float> outputs, Span<float> probabilities)
     {
-        ArgumentNullException.ThrowIfNull(outputs);
+        ArgumentOutOfRangeException.ThrowIfNotEqual(probabilities.Length, outputs.Length / Outputs * Columns);
         if (Task == LearningTask.Regression)
-            return outputs.alias();
-        if (_kind == LossKind.CrossEntropy)
-            return softmax(outputs, 1);
-        using var p = outputs.sigmoid();
-        using var one = ones_like(p);
-        using var q = one.sub(p);
-        return cat([q, p], 1);
+            outputs.CopyTo(probabilities);
+        else if (_kind == LossKind.CrossEntropy)
+            Probabilities.Softmax(outputs, Outputs, probabilities);
+        else
+            Probabilities.Sigmoid(outputs, probabilities);
     }
 
     /// <summary>Frees the native side.</summary>

@@ -30,7 +30,7 @@ public sealed class Predictor : IDisposable
         ArgumentNullException.ThrowIfNull(loss);
         (_model, _loss, _staging, _pass) = (model, loss, new Staging(model.Signature.Shape), new InferencePass(model));
         if (isBatchInvariant)
-            _heights = BatchHeights.Find(model, _pass, loss, _staging);
+            _heights = BatchHeights.Find(model, _pass, _staging);
     }
 
     /// <summary>Whether several samples together take less time than one after the other.</summary>
@@ -93,21 +93,22 @@ public sealed class Predictor : IDisposable
         if (_heights.Count == 0)
         {
             var all = Math.Min(LargestBatch, left);
-            Values(_loss.ToProbabilities(Outputs(_staging.Gather(samples, first, all).Features, raw))).CopyTo(answer.AsSpan(first * Columns));
+            _loss.ToProbabilities(Outputs(_staging.Gather(samples, first, all).Features, raw), answer.AsSpan(first * Columns, all * Columns));
             return all;
         }
         var height = _heights.FirstOrDefault(height => height.Rows.Length >= left) ?? _heights[^1];
         var rows = height.Rows.AsSpan(0, Math.Min(left, height.Rows.Length));
-        var values = Values(_loss.ToProbabilities(Outputs(_staging.Scatter(samples, first, rows, height.Size).Features, raw)));
+        var outputs = Outputs(_staging.Scatter(samples, first, rows, height.Size).Features, raw);
         for (var i = 0; i < rows.Length; i++)
-            values.AsSpan(rows[i] * Columns, Columns).CopyTo(answer.AsSpan((first + i) * Columns));
+            _loss.ToProbabilities(outputs.Slice(rows[i] * _loss.Outputs, _loss.Outputs), answer.AsSpan((first + i) * Columns, Columns));
         return rows.Length;
     }
 
-    private Tensor Outputs(Tensor features, IncrementalHash? hash)
+    /// <returns>[batch, outputs], as long as the dispose scope is</returns>
+    private ReadOnlySpan<float> Outputs(Tensor features, IncrementalHash? hash)
     {
-        var outputs = _pass.Call(features);
-        hash?.AppendData(MemoryMarshal.AsBytes<float>(Values(outputs)));
-        return outputs;
+        var outputs = _pass.Call(features).contiguous().bytes;
+        hash?.AppendData(outputs);
+        return MemoryMarshal.Cast<byte, float>(outputs);
     }
 }

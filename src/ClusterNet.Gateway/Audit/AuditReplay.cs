@@ -1,4 +1,5 @@
 using System.Buffers;
+using System.Buffers.Binary;
 using System.Globalization;
 using System.Security.Cryptography;
 using ClusterNet.Cluster.Serving;
@@ -10,8 +11,9 @@ namespace ClusterNet.Gateway.Audit;
 /// <param name="Same">to the same bits</param>
 /// <param name="WithoutInput">whose input was not kept</param>
 /// <param name="Gone">whose version can't be asked any more, with other weights than then included</param>
-/// <param name="Different">not to the same bits, at most a hundred</param>
-public sealed record ReplayReport(long Same, long WithoutInput, long Gone, IReadOnlyList<AuditFault> Different);
+/// <param name="Different">not to the same bits</param>
+/// <param name="Faults">the first hundred of those</param>
+public sealed record ReplayReport(long Same, long WithoutInput, long Gone, long Different, IReadOnlyList<AuditFault> Faults);
 
 /// <summary>Computes the predictions of the audit log again, each by the version that answered, and compares bits.</summary>
 public static class AuditReplay
@@ -34,8 +36,8 @@ public static class AuditReplay
     public static async Task<ReplayReport> RunAsync(GatewayStore store, Again again, CancellationToken cancel = default)
     {
         ArgumentNullException.ThrowIfNull(again);
-        long same = 0, withoutInput = 0, gone = 0;
-        var different = new List<AuditFault>();
+        long same = 0, withoutInput = 0, gone = 0, different = 0;
+        var faults = new List<AuditFault>();
         foreach (var record in AuditTable.Read(store))
         {
             if (record.Entry is not { Action: AuditEntry.Predict, Version: { } version, Weights: { } weights, Output: { } output } entry)
@@ -60,15 +62,32 @@ public static class AuditReplay
             if (SHA256.HashData(writer.WrittenSpan).AsSpan().SequenceEqual(output.Span))
                 same++;
             else
-                Add(record, string.Create(CultureInfo.InvariantCulture, $"{entry.Subject}:{version} now answers other bits"));
+                Add(record, $"{entry.Subject}:{version} now answers other bits{DistanceOf(entry.OutputData, outputs.Span)}");
         }
-        return new ReplayReport(same, withoutInput, gone, different);
+        return new ReplayReport(same, withoutInput, gone, different, faults);
 
         void Add(AuditRecord record, string message)
         {
-            if (different.Count < MaxFaults)
-                different.Add(new AuditFault(record.Chain, record.Sequence, message));
+            different++;
+            if (faults.Count < MaxFaults)
+                faults.Add(new AuditFault(record.Chain, record.Sequence, message));
         }
+    }
+
+    /// <summary>How far apart they are, where the outputs were kept: an auditor can tell rounding from another answer.</summary>
+    private static string DistanceOf(ReadOnlyMemory<byte>? kept, ReadOnlySpan<float> outputs)
+    {
+        if (kept is not { } bytes)
+            return "";
+        if (bytes.Length != outputs.Length * sizeof(float))
+            return string.Create(CultureInfo.InvariantCulture, $", {outputs.Length} values and not {bytes.Length / sizeof(float)}");
+        var most = 0.0;
+        for (var i = 0; i < outputs.Length; i++)
+        {
+            var distance = Math.Abs((double)BinaryPrimitives.ReadSingleLittleEndian(bytes.Span[(i * sizeof(float))..]) - outputs[i]);
+            most = Math.Max(most, distance);
+        }
+        return string.Create(CultureInfo.InvariantCulture, $", by at most {most:0.0e0}");
     }
 
     private static ModelInput? Read(ReadOnlyMemory<byte> bytes)

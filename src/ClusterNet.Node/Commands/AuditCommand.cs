@@ -133,15 +133,15 @@ internal static class AuditCommand
     {
         if (run.Json)
         {
-            run.Print(new JsonObject { ["same"] = report.Same, ["without_input"] = report.WithoutInput, ["gone"] = report.Gone, ["different"] = Faults(report.Different) });
+            run.Print(new JsonObject { ["same"] = report.Same, ["without_input"] = report.WithoutInput, ["gone"] = report.Gone, ["different"] = report.Different, ["faults"] = Faults(report.Faults) });
         }
         else
         {
-            foreach (var fault in report.Different)
+            foreach (var fault in report.Faults)
                 run.Screen.ErrorLine($"clusternet: {fault}");
-            run.Screen.Line($"{Figures.Count(report.Same)} predictions came out again, bit by bit; {report.Different.Count} did not; {Figures.Count(report.Gone)} are of versions that are gone; {Figures.Count(report.WithoutInput)} have no stored input.");
+            run.Screen.Line($"{Figures.Count(report.Same)} predictions came out again, bit by bit; {Figures.Count(report.Different)} did not; {Figures.Count(report.Gone)} are of versions that are gone; {Figures.Count(report.WithoutInput)} have no stored input.");
         }
-        return report.Different.Count == 0 ? ExitCode.Done : ExitCode.Failed;
+        return report.Different == 0 ? ExitCode.Done : ExitCode.Failed;
     }
 
     private static JsonArray Faults(IEnumerable<AuditFault> faults) =>

@@ -256,6 +256,7 @@ public sealed class AuditTests : IDisposable
                     Input = System.Security.Cryptography.SHA256.HashData(BytesOf(input)),
                     InputData = BytesOf(input),
                     Output = System.Security.Cryptography.SHA256.HashData(BitConverter.GetBytes(stored)),
+                    OutputData = BitConverter.GetBytes(stored),
                 });
             }
         }
@@ -264,7 +265,8 @@ public sealed class AuditTests : IDisposable
             Assert.Equal(("=cmd()", 3, "abc"), (model, version, weights));
             return Task.FromResult<ReadOnlyMemory<float>?>(new[] { ((ModelInput.Prepared)asked).Values.Span[0] * 2 });
         });
-        Assert.Equal((1, 1), (report.Same, report.Different.Count));
+        Assert.Equal((1, 1), (report.Same, report.Different));
+        Assert.EndsWith("=cmd():3 now answers other bits, by at most 4.8e-7", Assert.Single(report.Faults).ToString(), StringComparison.Ordinal);
         Assert.True(report.WithoutInput > 0);
     }
 

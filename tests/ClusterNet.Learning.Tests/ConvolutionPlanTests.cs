@@ -42,7 +42,7 @@ public sealed class ConvolutionPlanTests
                 for (var time = 0; time < 2; time++)
                 {
                     weights[5] += time;
-                    plan.TakeWeights(weights);
+                    plan.TakeWeights(weights, areFinal: time == 1);
                     plan.Compute(picture, outputs, threads);
                     Assert.Equal(Defined(convolve, sizes.Height, sizes.Width, picture, weights), outputs, (one, other) => BitConverter.SingleToInt32Bits(one) == BitConverter.SingleToInt32Bits(other));
                 }
@@ -56,7 +56,7 @@ public sealed class ConvolutionPlanTests
         float[] picture = [1, float.NaN, 1, 1, 1, 1, 1, 1, 1, float.PositiveInfinity];
         using var plan = new ConvolutionPlan([new Convolve(0, 1, 1, 1, 3, 1, 1, 0, 1, 0, null) { IsRectified = true }, new Pool(1, true, 1, 2, 1, 2), new Pool(1, false, 1, 2, 1, 2)], 1, [1, 1, 10]);
         var means = new float[5];
-        plan.TakeWeights([1, 1, 1]);
+        plan.TakeWeights([1, 1, 1], areFinal: false);
         plan.Compute(picture, means, 1);
         Assert.Equal([float.NaN, float.NaN, 3, 3, float.PositiveInfinity], means);
     }

@@ -120,7 +120,7 @@ public sealed class InferencePassTests
         Assert.Contains("[2, 5] for a layer of 6 inputs", Assert.Throws<ArgumentException>(() => pass.Call(ones(2, 5))).Message, StringComparison.Ordinal);
     }
 
-    /// <summary>The first call has few samples, the next ones more and fewer, the last ones other weights: what lies in between is kept from call to call.</summary>
+    /// <summary>The first call has few samples, the next ones more and fewer, then come other weights, and then the last ones: what lies in between is kept from call to call.</summary>
     private static void Compare(ModelCatalog catalog, string kind, string settings, bool isOwn, int[] shape)
     {
         var signature = Fixtures.Classification(3, shape);
@@ -129,15 +129,18 @@ public sealed class InferencePassTests
         Assert.Equal(isOwn, pass.HasOwnSums);
         model.Enter(training: false);
         using var inference = inference_mode();
-        foreach (var (samples, change) in new[] { (2, 0f), (1, 0f), (7, 0f), (3, 0.01f), (3, 0.01f) })
+        foreach (var (samples, change, areFinal) in new[] { (2, 0f, false), (1, 0f, false), (7, 0f, false), (3, 0.01f, false), (3, 0.01f, true), (3, 0f, true), (2, 0f, true) })
         {
-            foreach (ref var weight in model.Weights)
-                weight += change;
+            for (var i = 0; change != 0 && i < model.Layout.Length; i++)
+                model.Weights[i] += change;
+            if (areFinal)
+                model.FinishWeights();
             using var scope = NewDisposeScope();
             var features = tensor(Fixtures.Samples(signature, samples, (ulong)samples).Features.ToArray()).view([samples, .. shape.Select(axis => (long)axis)]);
             var (expected, actual) = (model.Module.call(features), pass.Call(features));
             Assert.Equal(expected.shape, actual.shape);
             Assert.Equal(Predictor.Values(expected), Predictor.Values(actual), (one, other) => Math.Abs(one - other) < 1e-5 * (1 + Math.Abs(one)));
         }
+        Assert.Contains("final", Assert.Throws<InvalidOperationException>(() => model.Weights.Length).Message, StringComparison.Ordinal);
     }
 }

@@ -86,6 +86,7 @@ internal sealed class ServedModel : IServedModel
         var predictor = new Predictor(model, loss, isBatchInvariant: true);
         foreach (var (range, values) in parts)
             values.Span.CopyTo(model.Weights.Slice(range.Offset, range.Length));
+        model.FinishWeights();
         return new ServedModel(model, preparation, loss, predictor, warmUp);
     }
 }

@@ -53,10 +53,12 @@ internal sealed class ConvolutionPlan : IDisposable
     public bool Takes(ReadOnlySpan<long> shape) => shape[1..].SequenceEqual(_sampleShape);
 
     /// <summary>Takes the model's weights as they are now.</summary>
-    public void TakeWeights(ReadOnlySpan<float> model)
+    /// <param name="model">all of them</param>
+    /// <param name="areFinal">whether they will never change again</param>
+    public void TakeWeights(ReadOnlySpan<float> model, bool areFinal)
     {
         foreach (var step in _steps)
-            step.TakeWeights(model);
+            step.TakeWeights(model, areFinal);
     }
 
     /// <summary>Computes one sample.</summary>

@@ -70,7 +70,7 @@ internal sealed class ConvolutionRun : IInferenceRun
         var output = empty(_isFlat ? [pictures, _plan.OutputLength] : [pictures, .. _plan.OutputShape], ScalarType.Float32);
         var source = MemoryMarshal.Cast<byte, float>(input.contiguous().bytes);
         var target = MemoryMarshal.Cast<byte, float>(output.bytes);
-        _plan.TakeWeights(_model.Weights);
+        _plan.TakeWeights(_model.CurrentWeights, _model.AreWeightsFinal);
         for (var picture = 0; picture < pictures; picture++)
             _plan.Compute(source.Slice(picture * _plan.InputLength, _plan.InputLength), target.Slice(picture * _plan.OutputLength, _plan.OutputLength), _model.Threads);
         return output;

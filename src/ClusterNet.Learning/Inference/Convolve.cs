@@ -26,7 +26,7 @@ internal sealed record Convolve(
         private readonly Picture _to;
         private readonly WindowSizes _sizes;
         private readonly Place[] _places;
-        private readonly float[] _taken;
+        private float[]? _taken;
         private readonly AlignedVector<float> _packed;
         private bool _isPacked;
 
@@ -46,19 +46,24 @@ internal sealed record Convolve(
         /// <inheritdoc/>
         public override long Multiplications => (long)_to.Length * _operation.Channels * _operation.Window;
 
-        /// <summary>Packs them, if they are others than it has.</summary>
-        public override void TakeWeights(ReadOnlySpan<float> model)
+        /// <summary>Packs them, if they are others than it has; which those are need not be kept when they are final.</summary>
+        public override void TakeWeights(ReadOnlySpan<float> model, bool areFinal)
         {
+            if (_taken is null)
+                return;
             var weights = model.Slice(_operation.Weights, _operation.Outputs * _operation.Channels * _operation.Window);
             var bias = _operation.Bias is { } begin ? model.Slice(begin, _operation.Outputs) : default;
             var takenWeights = _taken.AsSpan(0, weights.Length);
             var takenBias = _taken.AsSpan(weights.Length);
-            if (_isPacked && AreAlike(weights, takenWeights) && AreAlike(bias, takenBias))
-                return;
-            weights.CopyTo(takenWeights);
-            bias.CopyTo(takenBias);
-            ConvolutionKernel.Pack(weights, bias, _operation.Channels, _operation.Outputs, _operation.Window, _packed.Span);
-            _isPacked = true;
+            if (!_isPacked || !AreAlike(weights, takenWeights) || !AreAlike(bias, takenBias))
+            {
+                weights.CopyTo(takenWeights);
+                bias.CopyTo(takenBias);
+                ConvolutionKernel.Pack(weights, bias, _operation.Channels, _operation.Outputs, _operation.Window, _packed.Span);
+                _isPacked = true;
+            }
+            if (areFinal)
+                _taken = null;
         }
 
         /// <inheritdoc/>

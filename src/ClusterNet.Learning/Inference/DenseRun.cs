@@ -70,7 +70,7 @@ internal sealed class DenseRun : IInferenceRun
             else
             {
                 var dense = (Dense)layer;
-                fixed (float* x = source, weights = _model.Weights, y = target)
+                fixed (float* x = source, weights = _model.CurrentWeights, y = target)
                     DenseKernel.Forward(x, weights + dense.Weights, dense.Bias is { } bias ? weights + bias : null, y, rows, dense.Inputs, dense.Outputs, _model.Threads);
             }
             if (layer.IsRectified)
@@ -102,7 +102,7 @@ internal sealed class DenseRun : IInferenceRun
     private int? PlaceOf(TorchSharp.Modules.Parameter? parameter) => parameter is null ? null : _model.PlaceOf(parameter);
 
     /// <summary>Values of the model's weights; none where there are none.</summary>
-    private ReadOnlySpan<float> Take(int? begin, int length) => begin is { } index ? _model.Weights.Slice(index, length) : default;
+    private ReadOnlySpan<float> Take(int? begin, int length) => begin is { } index ? _model.CurrentWeights.Slice(index, length) : default;
 
     private abstract record Layer(int Outputs)
     {

@@ -33,7 +33,7 @@ internal sealed record Normalise(int From, int Channels, int Groups, double Epsi
         private int GroupSize => operation.Channels / operation.Groups;
 
         /// <inheritdoc/>
-        public override void TakeWeights(ReadOnlySpan<float> model)
+        public override void TakeWeights(ReadOnlySpan<float> model, bool areFinal)
         {
             Take(model, operation.Scale, _scale, 1);
             Take(model, operation.Shift, _shift, 0);

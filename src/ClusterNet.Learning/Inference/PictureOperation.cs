@@ -29,7 +29,9 @@ internal abstract class PictureStep : IDisposable
     public virtual long Multiplications => 0;
 
     /// <summary>Takes the model's weights as they are now.</summary>
-    public virtual void TakeWeights(ReadOnlySpan<float> model)
+    /// <param name="model">all of them</param>
+    /// <param name="areFinal">whether they will never change again</param>
+    public virtual void TakeWeights(ReadOnlySpan<float> model, bool areFinal)
     {
     }
 

@@ -53,7 +53,14 @@ public sealed class TrainableModel : IDisposable
     /// <see cref="ModelCatalog.Build"/>.
     /// </summary>
     /// <exception cref="ObjectDisposedException">the model is disposed of</exception>
-    public Span<float> Weights => _weights.Span;
+    /// <exception cref="InvalidOperationException">they are final</exception>
+    public Span<float> Weights => AreWeightsFinal ? throw new InvalidOperationException("the weights of this model were declared final") : _weights.Span;
+
+    /// <summary>The same, to look at.</summary>
+    public ReadOnlySpan<float> CurrentWeights => _weights.Span;
+
+    /// <summary>Whether they will never change again.</summary>
+    public bool AreWeightsFinal { get; private set; }
 
     /// <summary>Layers, shapes and parameters.</summary>
     public ModelSummary Summary { get; }
@@ -79,6 +86,9 @@ public sealed class TrainableModel : IDisposable
 
     /// <summary>Where a parameter of the module begins in <see cref="Weights"/>.</summary>
     internal int PlaceOf(TorchSharp.Modules.Parameter parameter) => Parameters.First(one => one.Value.Handle == parameter.Handle).Offset;
+
+    /// <summary>Declares the weights final: what kernels make of them is kept, and no longer compared with them before each computation.</summary>
+    public void FinishWeights() => AreWeightsFinal = true;
 
     /// <summary>Frees the native side, <see cref="Weights"/> with it.</summary>
     public void Dispose()

@@ -96,6 +96,14 @@ public sealed class InferencePassTests
         Compare(catalog, "own", "", _pictures[name].IsOwn, [3, 13, 10]);
     }
 
+    /// <summary>torch takes three axes for one picture without a batch, whose channels it then pools.</summary>
+    [Fact]
+    public void A_pool_of_pictures_behind_a_convolution_of_signals_does_what_torch_makes_of_it()
+    {
+        var catalog = new ModelCatalog([.. ModelCatalog.BuiltIn, new ModelRegistration("own", _ => nn.Sequential(("one", nn.Conv1d(2, 6, 3)), ("pool", nn.MaxPool2d(2)), ("flat", nn.Flatten()), ("last", nn.Linear(3 * 4, 3))))]);
+        Compare(catalog, "own", "", true, [2, 10]);
+    }
+
     [Theory]
     [InlineData("channels: 5 16", true)]
     [InlineData("channels: 5 16; residual: true; head: 7", true)]

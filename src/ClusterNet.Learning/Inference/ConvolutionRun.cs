@@ -48,11 +48,12 @@ internal sealed class ConvolutionRun : IInferenceRun
         Convolution convolution => TryAdd(convolution),
         GroupNorm norm => TryAdd(norm),
         ConvolutionBlock { Activation: not null } block => TryAdd(block),
-        MaxPool1d { padding: null or 0, dilation: null or 1, ceil_mode: false } pool => TryPool(true, [1, pool.kernel_size], [1, pool.stride ?? pool.kernel_size]),
-        MaxPool2d { padding: null or [0] or [0, 0], dilation: null or [1] or [1, 1], ceil_mode: false } pool => TryPool(true, pool.kernel_size, pool.stride ?? pool.kernel_size),
-        AvgPool1d { padding: null or 0, ceil_mode: false } pool => TryPool(false, [1, pool.kernel_size], [1, pool.stride ?? pool.kernel_size]),
-        AvgPool2d { padding: null or [0] or [0, 0], ceil_mode: false, divisor_override: null } pool => TryPool(false, pool.kernel_size, pool.stride ?? pool.kernel_size),
-        AdaptiveAvgPool1d { output_size: 1 } or AdaptiveAvgPool2d { output_size: [1] or [1, 1] } => TryPool(false, [0], [1]),
+        MaxPool1d { padding: null or 0, dilation: null or 1, ceil_mode: false } pool when _axes == 1 => TryPool(true, [1, pool.kernel_size], [1, pool.stride ?? pool.kernel_size]),
+        MaxPool2d { padding: null or [0] or [0, 0], dilation: null or [1] or [1, 1], ceil_mode: false } pool when _axes == 2 => TryPool(true, pool.kernel_size, pool.stride ?? pool.kernel_size),
+        AvgPool1d { padding: null or 0, ceil_mode: false } pool when _axes == 1 => TryPool(false, [1, pool.kernel_size], [1, pool.stride ?? pool.kernel_size]),
+        AvgPool2d { padding: null or [0] or [0, 0], ceil_mode: false, divisor_override: null } pool when _axes == 2 => TryPool(false, pool.kernel_size, pool.stride ?? pool.kernel_size),
+        AdaptiveAvgPool1d { output_size: 1 } when _axes == 1 => TryPool(false, [0], [1]),
+        AdaptiveAvgPool2d { output_size: [1] or [1, 1] } when _axes == 2 => TryPool(false, [0], [1]),
         _ => false,
     };
 

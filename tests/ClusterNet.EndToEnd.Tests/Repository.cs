@@ -17,6 +17,8 @@ internal static class Repository
 
     public static string Wdbc => Path.Combine(Root, "src", "ClusterNet.Data", "Builtin", "wdbc.csv");
 
+    public static string Digits => Path.Combine(Root, "src", "ClusterNet.Data", "Builtin", "digits.csv.gz");
+
     private static string Find()
     {
         for (var folder = new DirectoryInfo(AppContext.BaseDirectory); folder is not null; folder = folder.Parent)

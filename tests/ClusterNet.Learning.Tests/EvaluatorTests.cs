@@ -46,6 +46,7 @@ public sealed class EvaluatorTests
 
     [Theory]
     [InlineData("mlp")]
+    [InlineData("mlp-odd")]
     [InlineData("cnn")]
     [InlineData("gru")]
     [InlineData("lstm")]

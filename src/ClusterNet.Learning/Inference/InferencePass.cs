@@ -23,11 +23,15 @@ internal sealed class InferencePass : IDisposable
         }
         var others = _steps.OfType<nn.Module>().ToArray();
         HasOwnSums = others.All(module => module is LayerNorm or GroupNorm || !module.parameters().Any());
+        IsOwn = others.All(module => module is Flatten);
         HasConvolutions = model.Module.modules().Any(module => module is Convolution);
     }
 
     /// <summary>Whether no sum over weights is left to a library, so that even a lone sample has the bits of any batch.</summary>
     public bool HasOwnSums { get; }
+
+    /// <summary>Whether nothing at all is left to a library: what comes of a sample can't depend on its company.</summary>
+    public bool IsOwn { get; }
 
     /// <summary>Whether places of pictures or signals are convolved.</summary>
     public bool HasConvolutions { get; }

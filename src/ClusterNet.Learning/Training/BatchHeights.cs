@@ -9,7 +9,7 @@ namespace ClusterNet.Learning.Training;
 /// <summary>
 /// Batch invariance: the numbers of samples that a model may see at once, and the rows of each, so that a sample's outputs have the same bits in any company. A matrix product of another height may
 /// round differently in the last bit, since libraries change the way they add from one height to another, and so may another row of the same product (MKL takes rows by twos where few columns are
-/// added). Which heights and rows agree follows from the sizes of the layers and the processor, not from the values: samples drawn at random, each tried on each row, show it.
+/// added). Which heights and rows agree follows from the sizes of the layers and the processor, not from the values: samples drawn at random, each tried on each row, show it. Kernels of our own take any height.
 /// </summary>
 internal sealed class BatchHeights
 {
@@ -55,6 +55,8 @@ internal sealed class BatchHeights
         // a convolution reads its few weights again for each of its many places: a batch saves only what a call costs, and libraries are quickest with one picture
         if (_pass.HasConvolutions && (!_pass.HasOwnSums || Multiplications() > FewMultiplications))
             return [new BatchHeight(1, [0])];
+        if (_pass.IsOwn)
+            return [.. Enumerable.Range(1, _heights[^1]).Select(height => new BatchHeight(height, [.. Enumerable.Range(0, height)]))];
         List<BatchHeight> found = [];
         foreach (var reference in _references.Skip(_pass.HasOwnSums ? 0 : 1))
         {

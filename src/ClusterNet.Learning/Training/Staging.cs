@@ -9,7 +9,7 @@ namespace ClusterNet.Learning.Training;
 /// </summary>
 internal sealed class Staging(IReadOnlyList<int> shape) : IDisposable
 {
-    private const int CachedSizes = 16;
+    private const int CachedSizes = 64;
     private readonly long[] _shape = [.. shape.Select(axis => (long)axis)];
     private readonly int _elements = shape.Aggregate(1, (product, axis) => checked(product * axis));
     private readonly Dictionary<int, Views> _views = [];

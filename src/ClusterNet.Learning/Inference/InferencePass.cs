@@ -10,12 +10,10 @@ namespace ClusterNet.Learning.Inference;
 /// </summary>
 internal sealed class InferencePass : IDisposable
 {
-    private readonly TrainableModel _model;
     private readonly List<object> _steps = [];
 
     public InferencePass(TrainableModel model)
     {
-        _model = model;
         foreach (var module in Expand(model.Module).Where(module => module is not SeededDropout)) // that is for training
         {
             if ((_steps.LastOrDefault() as IInferenceRun)?.TryAdd(module) != true)

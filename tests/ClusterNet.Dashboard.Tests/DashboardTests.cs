@@ -297,7 +297,7 @@ public sealed class DashboardTests(Browser browser) : IClassFixture<Browser>
         await Expect(page.GetByText("there are workers again")).ToBeVisibleAsync();
         var generation = (await browser.Cluster.JobAsync(job)).Generations[^1];
         await Expect(page.GetByRole(AriaRole.Img, new PageGetByRoleOptions { NameRegex = new("^Loss\\.") })).ToHaveAccessibleNameAsync(
-            new System.Text.RegularExpressions.Regex(string.Create(CultureInfo.InvariantCulture, $"generation {generation.Generation.Number} at step {generation.RestoreStep ?? generation.Step}")));
+            new System.Text.RegularExpressions.Regex(string.Create(CultureInfo.InvariantCulture, $"generation {generation.Generation.Number} at step {generation.RestoreStep ?? generation.Step:N0}")));
         await browser.Cluster.CancelAsync(job);
     }
 
@@ -313,7 +313,7 @@ public sealed class DashboardTests(Browser browser) : IClassFixture<Browser>
         await Expect(page.GetByRole(AriaRole.Alert)).ToContainTextAsync("diverged");
         var step = (await browser.Cluster.JobAsync(job)).Summary.Step;
         await Expect(page.GetByRole(AriaRole.Img, new PageGetByRoleOptions { NameRegex = new("^Loss\\.") })).ToHaveAccessibleNameAsync(
-            new System.Text.RegularExpressions.Regex(string.Create(CultureInfo.InvariantCulture, $"failed at step {step}")));
+            new System.Text.RegularExpressions.Regex(string.Create(CultureInfo.InvariantCulture, $"failed at step {step:N0}")));
         await Browser.PictureAsync(page, "job-diverged");
         await AssertAccessibleAsync(page);
     }

@@ -41,7 +41,7 @@ public sealed class GradientComputerTests
 
     /// <summary>Models large enough for stages, with dropout: what is computed piece by piece is what one backward pass computes, and it is told from the end to the start.</summary>
     [Theory]
-    [InlineData("mlp", "hidden: 300 300; dropout: 0.3; layer-norm: true", 2)]
+    [InlineData("mlp", "hidden: 300 300; dropout: 0.3; layer-norm: true; activation: gelu", 2)]
     [InlineData("cnn", "channels: 4 8; dropout: 0.2; group-norm: 2; residual: true; head: 2400 128", 3)]
     [InlineData("rnn", "cell: gru; hidden: 160; layers: 2; dropout: 0.2", 2)]
     [InlineData("rnn", "cell: lstm; hidden: 96; layers: 2; bidirectional: true; pooling: mean; dropout: 0.1", 2)]

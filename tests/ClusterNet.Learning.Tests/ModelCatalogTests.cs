@@ -53,6 +53,34 @@ public sealed class ModelCatalogTests
         Assert.Equal(Math.Sqrt(2.0 / 300), Deviation(Build(InitialisationKind.KaimingNormal, 1).Weights), 1e-3);
     }
 
+    /// <summary>The generator of our own draws by the rules that libtorch's follows, which a model has that is left to torch in part.</summary>
+    [Theory]
+    [MemberData(nameof(Rules))]
+    public void Both_generators_draw_from_the_same_distributions(InitialisationKind rule)
+    {
+        TrainableModel Build(string activation) => Fixtures.Catalog.Build(
+            Fixtures.Model("mlp", $"hidden: 200 100; layer-norm: true; activation: {activation}", new InitialisationSpec(rule, 0.7)), Fixtures.CrossEntropy, Fixtures.Classification(2, 300), seed: 1, threads: 1);
+        using var own = Build("relu");
+        using var torchs = Build("gelu");
+        Assert.True(own.Random.IsOwn && !torchs.Random.IsOwn);
+        foreach (var entry in own.Layout.Entries)
+        {
+            var (ours, theirs) = (own.Weights.Slice(entry.Offset, entry.Length).ToArray(), torchs.Weights.Slice(entry.Offset, entry.Length).ToArray());
+            var deviation = Math.Sqrt(theirs.Average(value => (double)value * value));
+            var tolerance = 4 * deviation / Math.Sqrt(entry.Length);
+            if (theirs.Distinct().Count() == 1)
+            {
+                Assert.Equal(theirs, ours);
+                continue;
+            }
+            Assert.Equal(0, ours.Average(value => (double)value), tolerance);
+            Assert.Equal(deviation, Math.Sqrt(ours.Average(value => (double)value * value)), tolerance);
+            // a uniform distribution ends at the root of three deviations
+            if (entry.Length > 1000)
+                Assert.Equal(theirs.Max() > 2 * deviation, ours.Max() > 2 * deviation);
+        }
+    }
+
     [Fact]
     public void The_summary_tells_layers_shapes_and_parameters()
     {

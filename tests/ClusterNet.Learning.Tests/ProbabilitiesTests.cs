@@ -20,6 +20,16 @@ public sealed class ProbabilitiesTests
     public void The_exponential_has_its_ends(double x, double expected) => Assert.Equal(expected, Probabilities.Exp(x));
 
     [Fact]
+    public void The_logarithm_is_within_two_ulps() =>
+        Gen.OneOf(Gen.Double[1e-300, 1e300], Gen.Double[0.5, 2], Gen.Double[-1e-9, 1e-9].Select(x => 1 + x)).Sample(x => Math.Abs(Probabilities.Log(x) - Math.Log(x)) <= 5e-16 * Math.Abs(Math.Log(x)), iter: 100_000);
+
+    [Theory]
+    [InlineData(1, 0)]
+    [InlineData(double.PositiveInfinity, double.PositiveInfinity)]
+    [InlineData(double.NaN, double.NaN)]
+    public void The_logarithm_has_its_ends(double x, double expected) => Assert.Equal(expected, Probabilities.Log(x));
+
+    [Fact]
     public void A_row_is_the_softmax_of_torch_and_sums_to_one()
     {
         Gen.Select(Gen.Int[1, 300], Gen.Int[1, 4], Gen.Float[0.1f, 60], Gen.Int[0, 1000]).Sample(

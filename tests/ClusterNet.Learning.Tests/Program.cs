@@ -62,7 +62,7 @@ public static class Program
     private static (string Outputs, string Said) PredictionsOf(ModelSpec spec, DataSignature signature)
     {
         using var model = Fixtures.Catalog.Build(spec, Fixtures.CrossEntropy, signature, seed: 6, threads: 1);
-        // initial weights are drawn by ATen, and so not the same on every processor
+        // initial weights are drawn by ATen where a library computes, and so not the same on every processor
         var random = new SplitMix64(6);
         foreach (ref var weight in model.Weights)
             weight = (random.Next(2_000_001) - 1_000_000) / 3_000_000f;

@@ -33,9 +33,13 @@ internal static class Initialiser
     {
         InitialisationKind.Normal => nn.init.normal_(weight, 0, spec.Gain),
         InitialisationKind.XavierUniform => nn.init.xavier_uniform_(weight, spec.Gain),
-        InitialisationKind.XavierNormal => nn.init.xavier_normal_(weight, spec.Gain),
+        // TorchSharp 0.107's xavier_normal_ draws from a uniform distribution
+        InitialisationKind.XavierNormal => nn.init.normal_(weight, 0, spec.Gain * Math.Sqrt(2.0 / Fans(weight))),
         InitialisationKind.KaimingUniform => nn.init.kaiming_uniform_(weight, nonlinearity: nn.init.NonlinearityType.ReLU),
         InitialisationKind.KaimingNormal => nn.init.kaiming_normal_(weight, nonlinearity: nn.init.NonlinearityType.ReLU),
         _ => throw new InvalidOperationException($"initialisation {spec.Kind} has no rule"),
     };
+
+    /// <summary>Values that go into an output, and values that an input goes into.</summary>
+    private static long Fans(Tensor weight) => (weight.shape[0] + weight.shape[1]) * weight.shape[2..].Aggregate(1L, (product, axis) => product * axis);
 }

@@ -18,6 +18,8 @@ internal static class Mlp
         context.Bound("hidden", sizes.Zip(sizes.Skip(1), (from, to) => (from + 1.0) * to).Sum());
         context.Check();
         context.AvoidsOneDnn = activation != Activation.Gelu;
+        // all of it is computed by kernels of our own: what is drawn shall not differ between processors either
+        context.Random.IsOwn = activation == Activation.Relu;
 
         var modules = new List<(string, nn.Module<Tensor, Tensor>)> { ("flatten", nn.Flatten()) };
         AddDense(modules, "dense", sizes, activation, layerNorm, dropout, context);

@@ -72,7 +72,10 @@ public sealed class ModelCatalog
                 NativeHeap.HandOutClean();
             try
             {
-                Initialiser.Apply(model.Initialisation, module);
+                if (random.IsOwn)
+                    new OwnInitialiser(SplitMix64.Combine(seed, -1, -1, -2)).Apply(model.Initialisation, module);
+                else
+                    Initialiser.Apply(model.Initialisation, module);
                 var summary = new ModelInspector(model.Kind, module, signature.Shape, outputs).Inspect();
                 return new TrainableModel(module, summary, signature, outputs, random, threads);
             }

@@ -1,3 +1,4 @@
+using System.Runtime.InteropServices;
 using TorchSharp;
 using static TorchSharp.torch;
 
@@ -28,8 +29,20 @@ public sealed class SeededDropout : nn.Module<Tensor, Tensor>
     {
         if (!training || _probability == 0)
             return input.alias();
+        if (_random.IsOwn)
+        {
+            using var factors = empty(input.shape, ScalarType.Float32);
+            Draw(MemoryMarshal.Cast<byte, float>(factors.bytes));
+            return input.mul(factors);
+        }
         using var share = (1 - _probability).ToScalar();
         using var kept = empty_like(input, requires_grad: false).bernoulli_(1 - _probability, _random.Generator).div_(share);
         return input.mul(kept);
     }
+
+    /// <summary>Whether <see cref="Draw"/> says what is dropped, and libtorch does not.</summary>
+    internal bool IsOwn => _random.IsOwn;
+
+    /// <summary>Draws the factors of the next values: 0 for what is dropped, else 1 / (1 - p).</summary>
+    internal void Draw(Span<float> factors) => _random.Draw(factors, _probability);
 }

@@ -9,10 +9,14 @@ namespace ClusterNet.Learning.Models;
 /// </summary>
 public sealed class TrainingRandom : IDisposable
 {
+    /// <summary>Keeps what <see cref="Draw"/> gives apart from what <see cref="Generator"/> does.</summary>
+    private const long OwnStream = 1;
+
     private readonly long _seed;
     private torch.Generator? _generator;
     private (long Step, int Slice) _position;
     private bool _started;
+    private SplitMix64? _own;
 
     internal TrainingRandom(long seed) => _seed = seed;
 
@@ -34,6 +38,9 @@ public sealed class TrainingRandom : IDisposable
         }
     }
 
+    /// <summary>Whether weights and dropout are drawn by a generator of our own, with the same bits on every processor.</summary>
+    internal bool IsOwn { get; set; }
+
     /// <inheritdoc/>
     public void Dispose() => _generator?.Dispose();
 
@@ -41,6 +48,20 @@ public sealed class TrainingRandom : IDisposable
     internal void Begin(long step, int slice)
     {
         _position = (step, slice);
-        _started = false;
+        (_started, _own) = (false, null);
+    }
+
+    /// <summary>Draws factors by the generator of our own: 0 with a probability, else what makes up for it; two of each 64 bits.</summary>
+    internal void Draw(Span<float> kept, double probability)
+    {
+        _own ??= new SplitMix64(SplitMix64.Combine(_seed, _position.Step, _position.Slice, OwnStream));
+        var (least, share) = ((uint)Math.Min(uint.MaxValue, Math.Round(probability * (1L << 32))), (float)(1 / (1 - probability)));
+        for (var i = 0; i < kept.Length; i += 2)
+        {
+            var bits = _own.Next();
+            kept[i] = (uint)bits >= least ? share : 0;
+            if (i + 1 < kept.Length)
+                kept[i + 1] = (uint)(bits >> 32) >= least ? share : 0;
+        }
     }
 }

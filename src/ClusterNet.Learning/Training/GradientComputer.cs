@@ -1,6 +1,7 @@
 using ClusterNet.Core.Data;
 using ClusterNet.Core.Parameters;
 using ClusterNet.Core.Plans;
+using ClusterNet.Learning.Gradients;
 using ClusterNet.Learning.Models;
 using static TorchSharp.torch;
 
@@ -16,6 +17,7 @@ namespace ClusterNet.Learning.Training;
 public sealed class GradientComputer(TrainableModel model, LossFunction loss, SampleSet training) : IDisposable
 {
     private readonly Staging _staging = new(training.Shape);
+    private readonly DensePass? _dense = DensePass.TryCreate(model);
     private readonly Tensor?[] _left = new Tensor?[model.Parameters.Length];
 
     /// <summary>The gradient of the sum of the weighted losses of one slice's samples.</summary>
@@ -71,7 +73,11 @@ public sealed class GradientComputer(TrainableModel model, LossFunction loss, Sa
     }
 
     /// <inheritdoc/>
-    public void Dispose() => _staging.Dispose();
+    public void Dispose()
+    {
+        _staging.Dispose();
+        _dense?.Dispose();
+    }
 
     /// <summary>The sum of a node of at least two slices.</summary>
     private StepStatistics Fill(long step, TreeNode node, BatchPlan plan, TensorBufferPool pool, TensorBuffer sum, Action<StepStatistics, int>? filled)
@@ -125,10 +131,17 @@ public sealed class GradientComputer(TrainableModel model, LossFunction loss, Sa
             done(default, 0, model.Parameters.Length);
             return default;
         }
-        model.Enter(training: true);
-        model.Random.Begin(step, slice);
         var batch = _staging.Gather(training, positions);
         var weight = loss.Fill(training, positions, _staging);
+        model.Random.Begin(step, slice);
+        if (_dense is not null)
+        {
+            var made = _dense.Forward(_staging.Features[..(positions.Length * _staging.ElementsPerSample)], positions.Length);
+            var known = new StepStatistics(weight, (float)loss.Differentiate(made, _staging, _dense.OutputGradients), SampleVisits.Of(positions));
+            _dense.Backward((first, end) => done(known, first, end));
+            return known;
+        }
+        model.Enter(training: true);
         using var scope = NewDisposeScope();
         var (inputs, outputs) = (new Tensor[model.Stages.Count], new Tensor[model.Stages.Count]);
         for (var i = 0; i < outputs.Length; i++)

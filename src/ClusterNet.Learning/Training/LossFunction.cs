@@ -183,6 +183,73 @@ public sealed class LossFunction : IDisposable
         }
     }
 
+    /// <summary>The sum of the weighted losses of samples, and its gradient, in double precision: what <see cref="Of"/> says, with the same bits on every processor.</summary>
+    /// <param name="outputs">[n, <see cref="Outputs"/>], row-major</param>
+    /// <param name="targets">filled with those of the samples</param>
+    /// <param name="gradient">receives [n, <see cref="Outputs"/>]</param>
+    internal double Differentiate(ReadOnlySpan<float> outputs, Staging targets, Span<float> gradient)
+    {
+        var sum = 0.0;
+        for (var i = 0; i < outputs.Length; i += Outputs)
+        {
+            if (_kind == LossKind.CrossEntropy)
+                sum += CrossEntropy(outputs.Slice(i, Outputs), (int)targets.Labels[i / Outputs], gradient.Slice(i, Outputs));
+            else
+                sum += OfOne(outputs[i], targets.Targets[i], Task == LearningTask.Regression ? 1 : targets.Weights[i], out gradient[i]);
+        }
+        return sum;
+    }
+
+    /// <summary>-Σ a_c log p_c, a_c = w_c ((1 - e) [c = label] + e / C), with p the softmax of the logits; its gradient is (Σ a) p - a.</summary>
+    private double CrossEntropy(ReadOnlySpan<float> logits, int label, Span<float> gradient)
+    {
+        double greatest = System.Numerics.Tensors.TensorPrimitives.Max(logits);
+        var (powers, shares, rest) = (0.0, 0.0, 0.0);
+        for (var i = 0; i < logits.Length; i++)
+        {
+            var share = ShareOf(i, label, logits.Length);
+            powers += Probabilities.Exp(logits[i] - greatest);
+            shares += share;
+            rest += share * (logits[i] - greatest);
+        }
+        for (var i = 0; i < logits.Length; i++)
+            gradient[i] = (float)((shares * (Probabilities.Exp(logits[i] - greatest) / powers)) - ShareOf(i, label, logits.Length));
+        return (shares * Probabilities.Log(powers)) - rest;
+    }
+
+    private double ShareOf(int index, int label, int classes) => WeightOf(index) * ((index == label ? 1 - _smoothing : 0) + (_smoothing / classes));
+
+    private double OfOne(float output, float target, float weight, out float gradient)
+    {
+        double difference = (double)output - target;
+        switch (_kind)
+        {
+            case LossKind.BinaryCrossEntropy:
+                // log(1 + exp(y)) - t y, whose exponential can't overflow in this form
+                var power = Probabilities.Exp(-Math.Abs((double)output));
+                var p = (output >= 0 ? 1 : power) / (1 + power);
+                gradient = (float)(weight * (p - target));
+                return weight * (Math.Max(output, 0.0) - ((double)target * output) + Probabilities.Log(1 + power));
+            case LossKind.Mae:
+                gradient = difference > 0 ? 1 : difference < 0 ? -1 : (float)(0 * difference);
+                return Math.Abs(difference);
+            case LossKind.Huber:
+                var isNear = Math.Abs(difference) <= _delta;
+                gradient = (float)(isNear ? difference : _delta * Math.Sign(difference));
+                return isNear ? difference * difference / 2 : _delta * (Math.Abs(difference) - (_delta / 2));
+            default:
+                if (Task == LearningTask.Regression)
+                {
+                    gradient = (float)(2 * difference);
+                    return difference * difference;
+                }
+                var probability = 1 / (1 + Probabilities.Exp(-(double)output));
+                difference = probability - target;
+                gradient = (float)(2 * weight * difference * probability * (1 - probability));
+                return weight * difference * difference;
+        }
+    }
+
     private double FillRow(SampleSet samples, int position, int row, Staging staging)
     {
         if (Task == LearningTask.Regression)

@@ -22,6 +22,9 @@ internal sealed class Staging(IReadOnlyList<int> shape) : IDisposable
     /// <summary>Values of each sample.</summary>
     public int ElementsPerSample => _elements;
 
+    /// <summary>Features of the samples, [n, <see cref="ElementsPerSample"/>].</summary>
+    public ReadOnlySpan<float> Features => _features.Span;
+
     /// <summary>Targets as numbers.</summary>
     public Span<float> Targets => _targets.Span;
 

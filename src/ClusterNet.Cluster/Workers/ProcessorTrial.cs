@@ -14,10 +14,10 @@ namespace ClusterNet.Cluster.Workers;
 /// </summary>
 internal static class ProcessorTrial
 {
-    // none that oneDNN computes for: once it does, all memory of the process is zeroed, which others need not pay for (NativeHeap)
+    // with relu an mlp would be ours, and tell nothing; none that oneDNN computes for: once it does, all memory of the process is zeroed, which others need not pay for (NativeHeap)
     private static readonly (int[] Shape, Dictionary<string, SettingValue> Settings, string Kind)[] _models =
     [
-        ([64], new() { ["hidden"] = new SettingValue.List([new SettingValue.Scalar("64"), new SettingValue.Scalar("32")]) }, "mlp"),
+        ([64], new() { ["hidden"] = new SettingValue.List([new SettingValue.Scalar("64"), new SettingValue.Scalar("32")]), ["activation"] = new SettingValue.Scalar("tanh") }, "mlp"),
         ([8, 8], new() { ["cell"] = new SettingValue.Scalar("gru"), ["hidden"] = new SettingValue.Scalar("48") }, "rnn"),
     ];
 

@@ -74,7 +74,7 @@ public sealed class DensePassTests
                     PanelKernel.BySamples(pdy, dyp, samples, outputs);
                     PanelKernel.Forward(pw, pb, xp, yp, sizes, threads: 1);
                     PanelKernel.BackwardInputs(pw, dyp, dxp, sizes, threads: 1);
-                    PanelKernel.BackwardWeights(dyp, xf, pdw, sizes, threads: 1);
+                    PanelKernel.BackwardWeights(dyp, xf, pdw, 0, outputs, sizes, threads: 1);
                     PanelKernel.BackwardBias(dyp, pdb, samples, outputs);
                     PanelKernel.ToRows(yp, py, samples, outputs);
                     PanelKernel.ToRows(dxp, pdx, samples, inputs);
@@ -133,6 +133,32 @@ public sealed class DensePassTests
         var whole = new float[model.Layout.Length];
         computer.Compute(7, 0, plan.Slice(7, 0), whole);
         GradientComputerTests.AssertSameBits(whole, early);
+        GradientComputerTests.AssertSameBits(whole, parts.SelectMany(part => part.Span.ToArray()).ToArray());
+    }
+
+    /// <summary>A large layer's rows travel while those in front of them are computed; each part is final when it is told.</summary>
+    [Fact]
+    public void Parts_of_a_layer_are_told_before_all_of_it_is_there()
+    {
+        var signature = Fixtures.Classification(3, 500);
+        using var model = Fixtures.Catalog.Build(Fixtures.Model("mlp", "hidden: 301"), Fixtures.CrossEntropy, signature, seed: 3, threads: 1);
+        using var computer = Fixtures.Computer(model, Fixtures.CrossEntropy, Fixtures.Samples(signature, 24));
+        var plan = new BatchPlan(24, 24, 1, seed: 5);
+        var cuts = Enumerable.Range(0, 9).Select(i => i * model.Layout.Length / 8).ToArray();
+        ShardRange[] ranges = [.. cuts.Zip(cuts.Skip(1), (from, to) => new ShardRange(from, to - from))];
+        var whole = new float[model.Layout.Length];
+        computer.Compute(7, 0, plan.Slice(7, 0), whole);
+        // what is freed now may be found again, and shall not look as if it were there already
+        computer.Compute(7, 0, [0], new float[model.Layout.Length]);
+        var early = new List<int>();
+        var parts = computer.ComputeNode(7, new TreeNode(0, 0), plan, ranges, new TensorBufferPool(model.Layout.Length), (i, part) =>
+        {
+            GradientComputerTests.AssertSameBits(whole.AsSpan(ranges[i].Offset, ranges[i].Length), part.Span);
+            using var gradient = model.Parameters[0].Gradient();
+            if (gradient is null || !gradient.data<float>().ToArray().AsSpan().SequenceEqual(whole.AsSpan(0, model.Parameters[0].Length)))
+                early.Add(i);
+        });
+        Assert.Equal([7, 6, 5, 4, 3, 2, 1], early);
         GradientComputerTests.AssertSameBits(whole, parts.SelectMany(part => part.Span.ToArray()).ToArray());
     }
 

@@ -7,6 +7,9 @@ namespace ClusterNet.Learning.Gradients;
 /// <summary>y = W x + b.</summary>
 internal sealed unsafe class DenseOperation : PassOperation
 {
+    /// <summary>Elements of the gradient that are computed before somebody is told, about.</summary>
+    private const int BlockElements = 1 << 15;
+
     private readonly PassParameters _parameters;
     private readonly bool _hasBias;
     private AlignedVector<float> _byFeatures = new(0);
@@ -38,16 +41,24 @@ internal sealed unsafe class DenseOperation : PassOperation
     public override void Forward(float* x, float* y, int samples) =>
         PanelKernel.Forward(_parameters.ValuesOf(FirstParameter), _hasBias ? _parameters.ValuesOf(FirstParameter + 1) : null, x, y, SizesOf(samples), _parameters.Threads);
 
-    /// <inheritdoc/>
-    public override void BackwardParameters(float* x, float* dy, int samples)
+    /// <summary>The bias first and then the last rows, so that what lies behind can travel while rows in front are computed.</summary>
+    public override void BackwardParameters(float* x, float* dy, int samples, Action<int>? final)
     {
+        if (_hasBias)
+            PanelKernel.BackwardBias(dy, _parameters.NewGradientOf(FirstParameter + 1), samples, Outputs);
+        var gradient = _parameters.NewGradientOf(FirstParameter);
         fixed (float* byFeatures = _byFeatures.Span)
         {
             PanelKernel.ByFeatures(x, byFeatures, samples, Inputs);
-            PanelKernel.BackwardWeights(dy, byFeatures, _parameters.NewGradientOf(FirstParameter), SizesOf(samples), _parameters.Threads);
+            var rows = final is null ? Outputs : PanelKernel.RowsOf(BlockElements / Inputs);
+            for (var end = Outputs; end > 0; end -= rows)
+            {
+                var begin = Math.Max(0, end - rows);
+                PanelKernel.BackwardWeights(dy, byFeatures, gradient, begin, end, SizesOf(samples), _parameters.Threads);
+                if (begin > 0)
+                    final?.Invoke(_parameters.OffsetOf(FirstParameter) + (begin * Inputs));
+            }
         }
-        if (_hasBias)
-            PanelKernel.BackwardBias(dy, _parameters.NewGradientOf(FirstParameter + 1), samples, Outputs);
     }
 
     /// <inheritdoc/>

@@ -81,7 +81,8 @@ internal sealed unsafe class DensePass : IDisposable
 
     /// <summary>Gives the parameters their gradients, those of the last operation first.</summary>
     /// <param name="done">told of the first parameter of an operation and of the one behind its last, when they have theirs</param>
-    public void Backward(Action<int, int> done)
+    /// <param name="final">told in between from which element of the model's gradient on all of it is final; null where nobody asks</param>
+    public void Backward(Action<int, int> done, Action<int>? final)
     {
         fixed (float* rows = _outputGradients.Span, gradient = _gradient.Span)
             PanelKernel.BySamples(rows, gradient, _samples, _operations[^1].Outputs);
@@ -92,7 +93,7 @@ internal sealed unsafe class DensePass : IDisposable
             {
                 if (operation.EndParameter > operation.FirstParameter)
                 {
-                    operation.BackwardParameters(x, dy, _samples);
+                    operation.BackwardParameters(x, dy, _samples, final);
                     done(operation.FirstParameter, operation.EndParameter);
                 }
                 if (i > 0)

@@ -43,7 +43,7 @@ internal sealed unsafe class NormOperation : PassOperation
     }
 
     /// <inheritdoc/>
-    public override void BackwardParameters(float* x, float* dy, int samples)
+    public override void BackwardParameters(float* x, float* dy, int samples, Action<int>? final)
     {
         fixed (float* normal = _normal.Span)
             PanelNormKernel.BackwardScale(dy, normal, _parameters.NewGradientOf(FirstParameter), samples, Inputs);

@@ -29,7 +29,8 @@ internal abstract unsafe class PassOperation(int inputs, int outputs) : IDisposa
     /// <param name="x">what went in</param>
     /// <param name="dy">gradient of what came out</param>
     /// <param name="samples">of both</param>
-    public virtual void BackwardParameters(float* x, float* dy, int samples) => throw new NotSupportedException("this operation has no parameters");
+    /// <param name="final">told, while the first parameter's is still being computed, from which element of the model's gradient on all of it is final; null where nobody asks</param>
+    public virtual void BackwardParameters(float* x, float* dy, int samples, Action<int>? final) => throw new NotSupportedException("this operation has no parameters");
 
     /// <summary>Computes the gradient of what went in.</summary>
     /// <param name="y">what came out</param>

@@ -31,8 +31,11 @@ internal sealed unsafe class PassParameters(TrainableModel model)
         return first;
     }
 
+    /// <summary>Where a parameter begins in the model's gradient.</summary>
+    public int OffsetOf(int index) => model.Parameters[index].Offset;
+
     /// <summary>The values of a parameter.</summary>
-    public float* ValuesOf(int index) => Address(model.CurrentWeights) + model.Parameters[index].Offset;
+    public float* ValuesOf(int index) => Address(model.CurrentWeights) + OffsetOf(index);
 
     /// <summary>Memory for a gradient, row-major, which the parameter has from now on.</summary>
     public float* NewGradientOf(int index)

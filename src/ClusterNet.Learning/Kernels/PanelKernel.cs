@@ -34,6 +34,9 @@ internal static unsafe class PanelKernel
     /// <exception cref="OverflowException">too many</exception>
     public static int PaddedLength(int inPanels, int ofEach) => checked(PanelsOf(inPanels) * Lanes * ofEach);
 
+    /// <summary>About so many rows, as they are computed at once.</summary>
+    public static int RowsOf(int about) => Math.Max(1, about / TileRows) * TileRows;
+
     /// <summary>y = W x + b.</summary>
     /// <param name="weights">[outputs, inputs], row-major</param>
     /// <param name="bias">[outputs]; null for zeros</param>
@@ -45,7 +48,7 @@ internal static unsafe class PanelKernel
     {
         nint inputs = sizes.Inputs, outputs = sizes.Outputs;
         var panels = PanelsOf(sizes.Samples);
-        Share(sizes.Outputs, sizes, threads, (first, end) =>
+        Share(0, sizes.Outputs, (long)sizes.Samples * inputs, threads, (first, end) =>
         {
             for (var row = first; row < end;)
             {
@@ -68,7 +71,7 @@ internal static unsafe class PanelKernel
     {
         nint inputs = sizes.Inputs, outputs = sizes.Outputs;
         var panels = PanelsOf(sizes.Samples);
-        Share(sizes.Inputs, sizes, threads, (first, end) =>
+        Share(0, sizes.Inputs, (long)sizes.Samples * outputs, threads, (first, end) =>
         {
             // a cache line between the strips, or all would begin in the same set of the cache
             var length = (outputs * StripWidth) + Lanes;
@@ -92,13 +95,15 @@ internal static unsafe class PanelKernel
     /// <summary>The gradient of the weights: dy xᵀ.</summary>
     /// <param name="dy">[panels, outputs, 16]</param>
     /// <param name="xByFeatures">of <see cref="ByFeatures(float*, float*, int, int)"/></param>
-    /// <param name="dw">receives [outputs, inputs], row-major</param>
+    /// <param name="dw">receives rows of [outputs, inputs], row-major</param>
+    /// <param name="begin">the first row</param>
+    /// <param name="behind">the one behind the last</param>
     /// <param name="sizes">of the layer</param>
     /// <param name="threads">the most that compute, this one included</param>
-    public static void BackwardWeights(float* dy, float* xByFeatures, float* dw, PanelSizes sizes, int threads)
+    public static void BackwardWeights(float* dy, float* xByFeatures, float* dw, int begin, int behind, PanelSizes sizes, int threads)
     {
         nint samples = sizes.Samples, inputs = sizes.Inputs, outputs = sizes.Outputs;
-        Share(sizes.Outputs, sizes, threads, (first, end) =>
+        Share(begin, behind, (long)samples * inputs, threads, (first, end) =>
         {
             using var strips = new Scratch(checked(sizes.Samples * StripWidth));
             float* strip = strips.Values, partial = stackalloc float[TileRows * Lanes];
@@ -294,13 +299,14 @@ internal static unsafe class PanelKernel
     }
 
     /// <summary>Lets threads compute rows, from a first one to an end, side by side where that is worth it.</summary>
-    private static void Share(int rows, PanelSizes sizes, int threads, Action<int, int> compute)
+    private static void Share(int begin, int behind, long multiplicationsOfRow, int threads, Action<int, int> compute)
     {
-        var parts = (int)Math.Min(Math.Min(threads, rows), (long)sizes.Samples * sizes.Inputs * sizes.Outputs / WorthAThread);
+        long rows = behind - begin;
+        var parts = (int)Math.Min(Math.Min(threads, rows), rows * multiplicationsOfRow / WorthAThread);
         if (parts <= 1)
-            compute(0, rows);
+            compute(begin, behind);
         else
-            Parallel.For(0, parts, new ParallelOptions { MaxDegreeOfParallelism = parts }, part => compute((int)((long)rows * part / parts), (int)((long)rows * (part + 1) / parts)));
+            Parallel.For(0, parts, new ParallelOptions { MaxDegreeOfParallelism = parts }, part => compute(begin + (int)(rows * part / parts), begin + (int)(rows * (part + 1) / parts)));
     }
 
     private static void Compute(int rows, float* a, nint row, nint step, float* start, float* b, float* c, nint stride, nint count)

@@ -61,7 +61,7 @@ public sealed class GradientComputer(TrainableModel model, LossFunction loss, Sa
         var parts = new GradientParts(model, ranges, pool, filled, rent);
         if (node.Level == 0)
         {
-            Backward(step, node.Index, plan.Slice(step, node.Index), (statistics, first, _) => parts.FromParameters(statistics, OffsetOf(first)));
+            Backward(step, node.Index, plan.Slice(step, node.Index), (statistics, first, _) => parts.FromParameters(statistics, OffsetOf(first)), parts.FromParameters);
         }
         else
         {
@@ -121,8 +121,9 @@ public sealed class GradientComputer(TrainableModel model, LossFunction loss, Sa
 
     private int OffsetOf(int parameter) => parameter == 0 ? 0 : model.Parameters[parameter].Offset;
 
-    /// <summary>Forward and backward, stage by stage; the gradients of a stage, where there are any, are with the parameters from first to end when <paramref name="done"/> is told of them, the last stage first.</summary>
-    private StepStatistics Backward(long step, int slice, ReadOnlySpan<int> positions, Action<StepStatistics, int, int> done)
+    /// <summary>Forward and backward, stage by stage; the gradients of a stage, where there are any, are with the parameters from first to end when <paramref name="done"/> is told of them, the last stage first. Of a large
+    /// one <paramref name="final"/> may be told before, from which element on the gradient is there.</summary>
+    private StepStatistics Backward(long step, int slice, ReadOnlySpan<int> positions, Action<StepStatistics, int, int> done, Action<StepStatistics, int>? final = null)
     {
         foreach (var parameter in model.Parameters)
             parameter.ForgetGradient();
@@ -138,7 +139,7 @@ public sealed class GradientComputer(TrainableModel model, LossFunction loss, Sa
         {
             var made = _dense.Forward(_staging.Features[..(positions.Length * _staging.ElementsPerSample)], positions.Length);
             var known = new StepStatistics(weight, (float)loss.Differentiate(made, _staging, _dense.OutputGradients), SampleVisits.Of(positions));
-            _dense.Backward((first, end) => done(known, first, end));
+            _dense.Backward((first, end) => done(known, first, end), final is null ? null : element => final(known, element));
             return known;
         }
         model.Enter(training: true);

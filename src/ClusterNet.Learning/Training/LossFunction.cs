@@ -203,18 +203,20 @@ public sealed class LossFunction : IDisposable
     /// <summary>-Σ a_c log p_c, a_c = w_c ((1 - e) [c = label] + e / C), with p the softmax of the logits; its gradient is (Σ a) p - a.</summary>
     private double CrossEntropy(ReadOnlySpan<float> logits, int label, Span<float> gradient)
     {
+        const int Few = 256;
+        Span<double> powers = logits.Length <= Few ? stackalloc double[logits.Length] : new double[logits.Length];
         double greatest = System.Numerics.Tensors.TensorPrimitives.Max(logits);
-        var (powers, shares, rest) = (0.0, 0.0, 0.0);
+        var (sum, shares, rest) = (0.0, 0.0, 0.0);
         for (var i = 0; i < logits.Length; i++)
         {
             var share = ShareOf(i, label, logits.Length);
-            powers += Probabilities.Exp(logits[i] - greatest);
+            sum += powers[i] = Probabilities.Exp(logits[i] - greatest);
             shares += share;
             rest += share * (logits[i] - greatest);
         }
         for (var i = 0; i < logits.Length; i++)
-            gradient[i] = (float)((shares * (Probabilities.Exp(logits[i] - greatest) / powers)) - ShareOf(i, label, logits.Length));
-        return (shares * Probabilities.Log(powers)) - rest;
+            gradient[i] = (float)((shares * (powers[i] / sum)) - ShareOf(i, label, logits.Length));
+        return (shares * Probabilities.Log(sum)) - rest;
     }
 
     private double ShareOf(int index, int label, int classes) => WeightOf(index) * ((index == label ? 1 - _smoothing : 0) + (_smoothing / classes));

@@ -237,7 +237,7 @@ public sealed class LossFunction : IDisposable
                 return Math.Abs(difference);
             case LossKind.Huber:
                 var isNear = Math.Abs(difference) <= _delta;
-                gradient = (float)(isNear ? difference : _delta * Math.Sign(difference));
+                gradient = (float)(isNear ? difference : double.IsNaN(difference) ? difference : Math.CopySign(_delta, difference));
                 return isNear ? difference * difference / 2 : _delta * (Math.Abs(difference) - (_delta / 2));
             default:
                 if (Task == LearningTask.Regression)
